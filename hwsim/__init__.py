@@ -1,0 +1,1 @@
+"""Cycle-approximate simulator of systolic-array and bit-serial accelerators."""

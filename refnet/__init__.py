@@ -1,0 +1,1 @@
+"""Reference implementations of three ways to make neural networks small, on an integer core."""
