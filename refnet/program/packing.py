@@ -30,7 +30,7 @@ def _rows(packed: Bytes, size: int, row_bytes: int) -> Bytes:
     packed = np.asarray(packed)
     if packed.dtype != np.uint8 or packed.ndim < 1 or packed.shape[-1] != row_bytes:
         raise ValueError(
-            f"unpack: {packed.dtype} {packed.shape}, rule uint8 with {row_bytes} bytes a row of {size}"
+            f"unpack: {packed.dtype} {packed.shape}, rule uint8, {row_bytes} bytes a row of {size}"
         )
     return packed
 
