@@ -78,6 +78,7 @@ def check_gradient(
 
 def _directions(point: Array, rng: np.random.Generator) -> list[tuple[str, Array]]:
     if point.size <= ELEMENTWISE:
-        unit: Array = np.eye(point.size).reshape(point.size, *point.shape)
-        return [(f"flat element {i}", unit[i, ...]) for i in range(point.size)]
-    return [(f"direction {i}", rng.standard_normal(point.shape)) for i in range(DIRECTIONS)]
+        unit = np.eye(point.size).reshape(point.size, *point.shape)
+        return [(f"flat element {i}", unit[i]) for i in range(point.size)]
+    random = rng.standard_normal((DIRECTIONS, *point.shape))
+    return [(f"direction {i}", u) for i, u in enumerate(random)]

@@ -70,7 +70,7 @@ class Node:
         """Pull the gradient of this node's value back to every parent that needs one."""
         if self.closure is None:
             return []
-        frozen = grad.view()
+        frozen = np.asarray(grad).view()
         frozen.flags.writeable = False  # closures share it: none may write into it
         entries = self.closure(frozen)
         if len(entries) != len(self.parents):
@@ -105,7 +105,7 @@ def unbroadcast(where: str, grad: Array, node: Node) -> Array:
         )
         grad = grad.sum(axis=(*range(extra), *stretched), keepdims=True)
         grad = grad.reshape(node.shape)
-    return grad.astype(node.dtype, copy=False)
+    return np.asarray(grad, dtype=node.dtype)  # also from a NumPy scalar
 
 
 def execution_order(root: Node) -> list[Node]:
@@ -138,4 +138,4 @@ def propagate(root: Node, seed: Array) -> None:
             pending[parent] = pending[parent] + part if parent in pending else part
     # Only now, so that a failing closure leaves every .grad as it was.
     for node, grad in leaves:
-        node.grad = np.array(grad) if node.grad is None else node.grad + grad
+        node.grad = np.array(grad if node.grad is None else node.grad + grad)
