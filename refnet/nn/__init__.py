@@ -1,0 +1,1 @@
+"""Float networks: layers as records, losses, optimisers, training and real images."""
