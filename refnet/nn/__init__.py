@@ -1,0 +1,32 @@
+"""Float networks: layers as records, losses, optimisers, training and real images."""
+
+from refnet.nn.augment import flip_and_shift as flip_and_shift
+from refnet.nn.composites import Residual as Residual
+from refnet.nn.composites import Sequential as Sequential
+from refnet.nn.data import Dataset as Dataset
+from refnet.nn.data import load as load
+from refnet.nn.fold import fold as fold
+from refnet.nn.fold import fold_batch_norm as fold_batch_norm
+from refnet.nn.layers import AvgPool2d as AvgPool2d
+from refnet.nn.layers import BatchNorm2d as BatchNorm2d
+from refnet.nn.layers import Conv2d as Conv2d
+from refnet.nn.layers import Flatten as Flatten
+from refnet.nn.layers import GlobalAvgPool2d as GlobalAvgPool2d
+from refnet.nn.layers import Linear as Linear
+from refnet.nn.layers import MaxPool2d as MaxPool2d
+from refnet.nn.layers import ReLU as ReLU
+from refnet.nn.losses import accuracy as accuracy
+from refnet.nn.losses import cross_entropy as cross_entropy
+from refnet.nn.module import Module as Module
+from refnet.nn.optim import SGD as SGD
+from refnet.nn.optim import Adam as Adam
+from refnet.nn.optim import Optimizer as Optimizer
+from refnet.nn.schedules import Schedule as Schedule
+from refnet.nn.schedules import constant as constant
+from refnet.nn.schedules import cosine as cosine
+from refnet.nn.schedules import linear as linear
+from refnet.nn.schedules import staircase as staircase
+from refnet.nn.train import TrainingLog as TrainingLog
+from refnet.nn.train import evaluate as evaluate
+from refnet.nn.train import predict as predict
+from refnet.nn.train import train as train
