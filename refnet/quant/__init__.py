@@ -1,0 +1,19 @@
+"""Quantizers, layers of quantized networks, and freezing them into integers."""
+
+from refnet.quant.base import Quantizer as Quantizer
+from refnet.quant.base import fake_quantize as fake_quantize
+from refnet.quant.freeze import freeze as freeze
+from refnet.quant.freeze import run_frozen as run_frozen
+from refnet.quant.halfwave import HalfWave as HalfWave
+from refnet.quant.layers import QuantConv2d as QuantConv2d
+from refnet.quant.layers import QuantInput as QuantInput
+from refnet.quant.layers import Quantize as Quantize
+from refnet.quant.layers import QuantLinear as QuantLinear
+from refnet.quant.layers import QuantWeights as QuantWeights
+from refnet.quant.ternary import Ternary as Ternary
+from refnet.quant.ternary import optimal_ternary as optimal_ternary
+from refnet.quant.ternary import ternary_rows as ternary_rows
+from refnet.quant.uniform import Uniform as Uniform
+
+#: Every quantizer, for whatever walks them all (tests, laws).
+QUANTIZERS: tuple[type[Quantizer], ...] = (Uniform, Ternary, HalfWave)

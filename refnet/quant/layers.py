@@ -1,0 +1,168 @@
+"""Layers of quantized networks: what methods produce and training fine-tunes.
+
+A quantized weight is ``scale[f] * codes[f, ...]`` with ``codes = saturate(round(latent))``. The
+latents are real numbers in units of one code, so the codes and the scale are trained apart: the
+gradient of the weight reaches the latents straight through (where they are not saturated) and the
+scale through the codes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import refnet.autograd as ag
+from refnet.autograd import Tensor, differentiable
+from refnet.nn.module import Module
+from refnet.program.types import IntArray, IntType
+from refnet.program.window import Pads, Pair, normal_pads, normal_pair
+from refnet.quant.base import Quantizer, fake_quantize
+from refnet.quant.uniform import Uniform
+
+
+@differentiable
+def round_to_codes(latent: Any, *, type: IntType) -> Any:
+    """``saturate(round(latent))``, ties to even; the gradient passes up to half a code beyond."""
+    codes = np.clip(np.rint(latent), type.lo, type.hi)
+    mask = (latent >= type.lo - 0.5) & (latent <= type.hi + 0.5)
+    return codes, lambda g: (g * mask,)
+
+
+@dataclass(eq=False, init=False, repr=False)
+class Quantize(Module):
+    """An activation quantizer: x of any shape -> values of the quantizer, straight-through."""
+
+    quantizer: Quantizer
+
+    def __init__(self, quantizer: Quantizer) -> None:
+        self.quantizer = quantizer
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Quantize a batch."""
+        return fake_quantize(x, self.quantizer)
+
+
+@dataclass(eq=False, init=False, repr=False)
+class QuantInput(Module):
+    """The head of a quantized network: fixes shape (without N), code type and scale of the input.
+
+    Images that lie on the grid, such as bytes times the scale, pass unchanged.
+    """
+
+    quantizer: Uniform
+    shape: tuple[int, ...]
+
+    def __init__(self, quantizer: Uniform, shape: tuple[int, ...]) -> None:
+        self.quantizer = quantizer
+        self.shape = tuple(shape)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Quantize a batch; ``ValueError`` for images of another shape."""
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"QuantInput: x {x.shape} must be (N, *{self.shape})")
+        return fake_quantize(x, self.quantizer)
+
+
+class QuantWeights(Module):
+    """What quantized layers share: codes and scales of their weights. Abstract."""
+
+    latent: Tensor
+    scale: Tensor
+    bias: Tensor | None
+    type: IntType
+
+    def _fill_weights(
+        self, latent: NDArray[Any], scale: NDArray[Any], bias: NDArray[Any] | None, type: IntType
+    ) -> None:
+        name = self.__class__.__name__
+        if scale.shape != (len(latent),) or not np.all(np.isfinite(scale)):
+            raise ValueError(f"{name}: scale {scale.shape} must be ({len(latent)},) and finite")
+        if bias is not None and bias.shape != (len(latent),):
+            raise ValueError(f"{name}: bias {bias.shape} must be ({len(latent)},)")
+        if not np.all(np.isfinite(latent)):
+            raise ValueError(f"{name}: latent holds NaN or infinity, rule finite")
+        self.latent = Tensor(latent, requires_grad=True)
+        self.scale = Tensor(scale, requires_grad=True)
+        self.bias = None if bias is None else Tensor(bias, requires_grad=True)
+        self.type = type
+
+    def codes(self) -> IntArray:
+        """The integer weights, in the shape of the latents."""
+        rounded = np.rint(self.latent.numpy())
+        return np.clip(rounded, self.type.lo, self.type.hi).astype(self.type.dtype)
+
+    def weight(self) -> Tensor:
+        """The real weights ``scale * codes`` as the network uses them."""
+        per_filter = (self.latent.shape[0], *(1,) * (self.latent.ndim - 1))
+        return round_to_codes(self.latent, type=self.type) * self.scale.reshape(per_filter)
+
+
+@dataclass(eq=False, init=False, repr=False)
+class QuantConv2d(QuantWeights):
+    """Convolution with quantized weights: x (N, C, H, W) -> (N, F, H', W').
+
+    ``latent`` (F, C/G, R, S), ``scale`` (F,), ``bias`` (F,) or None; codes of ``type``.
+    """
+
+    latent: Tensor
+    scale: Tensor
+    bias: Tensor | None
+    type: IntType
+    stride: Pair
+    padding: Pads
+    dilation: Pair
+    groups: int
+
+    def __init__(
+        self, latent: NDArray[Any], scale: NDArray[Any], bias: NDArray[Any] | None = None, *,
+        type: IntType, stride: int | Pair = 1, padding: int | Pair | Pads = 0,
+        dilation: int | Pair = 1, groups: int = 1,
+    ) -> None:
+        if latent.ndim != 4 or groups < 1 or len(latent) % groups:
+            raise ValueError(
+                f"QuantConv2d: latent {latent.shape} must be (F, C/G, R, S), G={groups} divide F"
+            )
+        self._fill_weights(latent, scale, bias, type)
+        self.stride = normal_pair(stride, "stride", 1)
+        self.padding = normal_pads(padding)
+        self.dilation = normal_pair(dilation, "dilation", 1)
+        self.groups = groups
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Convolve a batch."""
+        return ag.conv2d(
+            x, self.weight(), self.bias, stride=self.stride, padding=self.padding,
+            dilation=self.dilation, groups=self.groups,
+        )
+
+
+@dataclass(eq=False, init=False, repr=False)
+class QuantLinear(QuantWeights):
+    """Affine map with quantized weights: x (N, K) -> (N, F); ``latent`` (F, K), ``scale`` (F,)."""
+
+    latent: Tensor
+    scale: Tensor
+    bias: Tensor | None
+    type: IntType
+
+    def __init__(
+        self, latent: NDArray[Any], scale: NDArray[Any], bias: NDArray[Any] | None = None, *,
+        type: IntType,
+    ) -> None:
+        if latent.ndim != 2:
+            raise ValueError(f"QuantLinear: latent {latent.shape} must be (F, K)")
+        self._fill_weights(latent, scale, bias, type)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map a batch."""
+        y = ag.matmul(x, self.weight().T)
+        return y if self.bias is None else y + self.bias
+
+
+def weight_bits(layer: QuantWeights) -> int:
+    """Bits of the codes at the width of their type, without scales."""
+    return math.prod(layer.latent.shape) * layer.type.bits
