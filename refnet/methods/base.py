@@ -255,7 +255,6 @@ def eight_bit(layer: Conv2d | Linear, *, one_scale: bool = False) -> QuantConv2d
     weight = layer.weight.numpy().astype(np.float64)
     rows = weight.reshape(1 if one_scale else len(weight), -1)
     scale = np.array([Uniform(type=SINT8).fit(row).scale for row in rows])
-    scale = np.broadcast_to(scale, len(weight)).copy()
     return quantized_like(layer, weight / _column(scale, weight), scale, SINT8)
 
 

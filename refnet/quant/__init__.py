@@ -3,7 +3,8 @@
 from refnet.quant.base import Quantizer as Quantizer
 from refnet.quant.base import fake_quantize as fake_quantize
 from refnet.quant.freeze import freeze as freeze
-from refnet.quant.freeze import run_frozen as run_frozen
+from refnet.quant.frozen import run_frozen as run_frozen
+from refnet.quant.frozen import trace_frozen as trace_frozen
 from refnet.quant.halfwave import HalfWave as HalfWave
 from refnet.quant.layers import QuantConv2d as QuantConv2d
 from refnet.quant.layers import QuantInput as QuantInput

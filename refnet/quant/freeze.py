@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from refnet.autograd import Tensor, no_grad
 from refnet.nn import AvgPool2d, Flatten, GlobalAvgPool2d, MaxPool2d, Module, Residual, Sequential
 from refnet.program.arith import integer_thresholds, ratio_to_mult_shift
 from refnet.program.operators import Conv
 from refnet.program.pooling import SumPool
-from refnet.program.types import ACCUMULATOR_BOUND, IntArray, IntType, TensorType, constant
+from refnet.program.types import ACCUMULATOR_BOUND, IntType, TensorType, constant
 from refnet.program.window import Pads, Pair
 from refnet.quant.frozen import (
     FrozenAdd,
@@ -96,12 +95,6 @@ def freeze(net: Module) -> Sequential:
     return Sequential(*builder.layers).eval()
 
 
-def run_frozen(net: Module, codes: IntArray) -> NDArray[np.int64]:
-    """The scores (N, K) of a frozen network on input codes (N, C, H, W), as integers."""
-    with no_grad():
-        return net(Tensor(codes.astype(np.float64))).numpy().astype(np.int64)
-
-
 def _freeze_all(builder: _Builder, layers: list[Module]) -> None:
     for layer in layers:
         match layer:
@@ -140,7 +133,7 @@ def _convolve(builder: _Builder, layer: QuantConv2d | QuantLinear) -> None:
         if signal.shape[1:] != (1, 1):
             _flatten(builder)
             signal = builder.signal
-    scale = layer.scale.numpy().astype(np.float64)
+    scale = np.broadcast_to(layer.scale.numpy().astype(np.float64), len(codes))
     # A filter whose scale is zero is as dead as one whose codes are.
     codes = np.where(scale.reshape(-1, 1, 1, 1) == 0, 0, codes).astype(codes.dtype)
     scale = np.where(scale == 0, 1.0, scale) * signal.scale[0]
@@ -314,6 +307,7 @@ def _finish(builder: _Builder) -> None:
         _add_bias(builder)
     scale, _ = _channels(builder.signal)
     if np.any(scale != scale[0]):
-        type = IntType(lo=-ACCUMULATOR_BOUND, hi=ACCUMULATOR_BOUND)
+        reach = max(-builder.signal.type.lo, builder.signal.type.hi)
+        type = IntType(lo=-reach, hi=reach)
         builder.layers.append(_requantizer(scale, float(np.abs(scale).max()), type))
     builder.layers.append(FrozenFlatten(as_map=False))

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import refnet.autograd as ag
-from refnet.autograd import Tensor
+from refnet.autograd import Tensor, no_grad
+from refnet.nn.composites import Sequential
 from refnet.nn.module import Module
 from refnet.program.types import IntArray, IntType
 from refnet.program.window import Pads, Pair
@@ -145,3 +146,34 @@ class FrozenAdd(Module):
     def __call__(self, x: Tensor) -> Tensor:
         """Run both branches on x and add."""
         return self.main(x) + self.shortcut(x)
+
+
+def run_frozen(net: Module, codes: IntArray) -> NDArray[np.int64]:
+    """The scores (N, K) of a frozen network on input codes (N, C, H, W), as integers."""
+    with no_grad():
+        return net(Tensor(codes)).numpy().astype(np.int64)
+
+
+def trace_frozen(net: Module, codes: IntArray) -> list[NDArray[np.int64]]:
+    """What each layer gives on ``codes``, in the order in which ``lower`` translates them.
+
+    A residual sum lists its main branch, its shortcut and then the sum.
+    """
+    found: list[NDArray[np.int64]] = []
+    with no_grad():
+        _trace(net, Tensor(codes), found)
+    return found
+
+
+def _trace(layer: Module, x: Tensor, found: list[NDArray[np.int64]]) -> Tensor:
+    if isinstance(layer, Sequential):
+        for part in layer:
+            x = _trace(part, x, found)
+        return x
+    if isinstance(layer, FrozenAdd):
+        y = _trace(layer.main, x, found) + _trace(layer.shortcut, x, found)
+    else:
+        y = layer(x)
+    if not isinstance(layer, FrozenInput):
+        found.append(y.numpy().astype(np.int64))
+    return y

@@ -79,8 +79,10 @@ class QuantWeights(Module):
         self, latent: NDArray[Any], scale: NDArray[Any], bias: NDArray[Any] | None, type: IntType
     ) -> None:
         name = self.__class__.__name__
-        if scale.shape != (len(latent),) or not np.all(np.isfinite(scale)):
-            raise ValueError(f"{name}: scale {scale.shape} must be ({len(latent)},) and finite")
+        if scale.shape not in ((len(latent),), (1,)) or not np.all(np.isfinite(scale)):
+            raise ValueError(
+                f"{name}: scale {scale.shape} must be ({len(latent)},) or (1,), and finite"
+            )
         if bias is not None and bias.shape != (len(latent),):
             raise ValueError(f"{name}: bias {bias.shape} must be ({len(latent)},)")
         if not np.all(np.isfinite(latent)):
@@ -97,7 +99,7 @@ class QuantWeights(Module):
 
     def weight(self) -> Tensor:
         """The real weights ``scale * codes`` as the network uses them."""
-        per_filter = (self.latent.shape[0], *(1,) * (self.latent.ndim - 1))
+        per_filter = (self.scale.size, *(1,) * (self.latent.ndim - 1))
         return round_to_codes(self.latent, type=self.type) * self.scale.reshape(per_filter)
 
 
@@ -105,7 +107,8 @@ class QuantWeights(Module):
 class QuantConv2d(QuantWeights):
     """Convolution with quantized weights: x (N, C, H, W) -> (N, F, H', W').
 
-    ``latent`` (F, C/G, R, S), ``scale`` (F,), ``bias`` (F,) or None; codes of ``type``.
+    ``latent`` (F, C/G, R, S), ``scale`` (F,) or one for all (1,), ``bias`` (F,) or None; codes of
+    ``type``.
     """
 
     latent: Tensor
@@ -142,7 +145,10 @@ class QuantConv2d(QuantWeights):
 
 @dataclass(eq=False, init=False, repr=False)
 class QuantLinear(QuantWeights):
-    """Affine map with quantized weights: x (N, K) -> (N, F); ``latent`` (F, K), ``scale`` (F,)."""
+    """Affine map with quantized weights: x (N, K) -> (N, F).
+
+    ``latent`` (F, K), ``scale`` (F,) or one for all (1,), ``bias`` (F,) or None; codes of ``type``.
+    """
 
     latent: Tensor
     scale: Tensor

@@ -1,0 +1,151 @@
+"""From nothing, or a float network, to integer programs with vectors and a hardware report."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+import hwsim
+from refnet.compiler.activations import views
+from refnet.compiler.recipe import Recipe
+from refnet.compiler.result import CompileResult, MethodResult
+from refnet.compiler.verify import verify
+from refnet.lower import lower
+from refnet.methods import Method, compress
+from refnet.nn import Dataset, Module, TrainingLog, evaluate, train
+from refnet.program import UINT8, Program, save
+from refnet.quant import Quantize, Uniform, freeze
+from refnet.vectors.golden import write_golden
+
+#: Images whose values at every step are written as golden vectors.
+GOLDEN_IMAGES = 4
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What to compile. ``net`` is a trained float network, or None to train one."""
+
+    data: Dataset
+    methods: tuple[Method, ...]
+    architectures: tuple[hwsim.Architecture, ...]
+    recipe: Recipe
+    seed: int
+    out: Path
+    net: Module | None = None
+    progress: bool = True
+
+    def rng(self, part: str) -> np.random.Generator:
+        """A generator for one part of the job, independent of what other parts draw."""
+        return np.random.default_rng([self.seed, *part.encode()])
+
+
+def run_job(job: Job, say: Say) -> CompileResult:
+    """Do the job; ``say`` is told each step. Programs and golden vectors go to ``job.out``."""
+    start = time.perf_counter()
+    data = job.data
+    job.out.mkdir(parents=True, exist_ok=True)
+    net, log = _float_network(job, say)
+    accuracy = _accuracy(net, data)
+    say(f"float network: {accuracy:.2%} on {len(data.test_images)} test images")
+    results = tuple(_compile(job, method, net, say) for method in job.methods)
+    weights = sum(w.size for w in net.parameters() if w.ndim > 1)
+    return CompileResult(
+        data=data.name, data_source=data.source, image_shape=data.train_images.shape[1:],
+        train_images=len(data.train_images), test_images=len(data.test_images), seed=job.seed,
+        float_accuracy=accuracy, float_weights=weights, float_log=log, methods=results,
+        versions=_versions(), seconds=time.perf_counter() - start,
+    )
+
+
+def _float_network(job: Job, say: Say) -> tuple[Module, TrainingLog]:
+    if job.net is not None:
+        return job.net.copy().eval(), TrainingLog()
+    net = job.recipe.network(job.data, job.rng("weights"))
+    say(f"training a float network on {job.data.name}")
+    log = _train(job, net, "float", job.recipe.float_epochs, job.recipe.float_lr)
+    return net, log
+
+
+def _train(job: Job, net: Module, stage: str, epochs: int, lr: float) -> TrainingLog:
+    """Train ``net`` in place with a checkpoint of its own, from which a later run goes on."""
+    folder = job.out / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    return train(
+        net, job.data, epochs=epochs, batch_size=job.recipe.batch_size, lr=lr,
+        rng=job.rng(stage), checkpoint=folder / f"{stage}.npz", progress=job.progress,
+    )
+
+
+def _accuracy(net: Module, data: Dataset) -> float:
+    return evaluate(net, data.test_images, data.test_labels, scale=data.scale)
+
+
+def _compile(job: Job, method: Method, net: Module, say: Say) -> MethodResult:
+    data, name = job.data, method.name
+    stages: list[tuple[str, float]] = [("float", _accuracy(net, data))]
+    logs: list[tuple[str, TrainingLog]] = []
+    prepared = method.prepare(net, data.calibration)
+    if any(isinstance(layer, Quantize) for _, layer in prepared.walk()):
+        say(f"{name}: training with quantized activations")
+        log = _train(job, prepared, f"{name}-codes", job.recipe.code_epochs, job.recipe.code_lr)
+        logs.append(("codes", log))
+        stages.append(("quantized activations", _accuracy(prepared, data)))
+    say(f"{name}: compressing")
+    small, report = compress(
+        prepared, method, data.calibration, rng=job.rng(f"{name}-compress"),
+        input_quantizer=Uniform(type=UINT8, scale=data.scale),
+    )
+    stages.append(("compressed", _accuracy(small, data)))
+    say(f"{name}: fine-tuning")
+    log = _train(job, small, f"{name}-tune", job.recipe.tune_epochs, job.recipe.tune_lr)
+    logs.append(("tune", log))
+    stages.append(("fine-tuned", _accuracy(small, data)))
+    frozen = freeze(small)
+    program = lower(frozen, name=name)
+    say(f"{name}: comparing network, program and kernels on {len(data.test_images)} images")
+    agreement = verify(
+        frozen, program, data.test_images, data.test_labels, progress=job.progress
+    )
+    _say_agreement(name, agreement.accuracy, agreement.network_vs_program,
+                   agreement.program_vs_kernels, say)
+    _write(job, name, program)
+    workload = hwsim.from_program(program)
+    return MethodResult(
+        name=name, program=program, compression=report, agreement=agreement,
+        stages=tuple(stages), logs=tuple(logs),
+        activations=views(small, data.calibration[:200]),
+        hardware=tuple(hwsim.simulate(workload, a) for a in job.architectures),
+    )
+
+
+def _say_agreement(name: str, accuracy: float, network: int, kernels: int, say: Say) -> None:
+    say(
+        f"{name}: integer program {accuracy:.2%}; differing codes: "
+        f"network/program {network}, program/kernels {kernels}"
+    )
+
+
+def _write(job: Job, name: str, program: Program) -> None:
+    folder = job.out / name
+    folder.mkdir(exist_ok=True)
+    save(program, folder / "program.refnet")
+    write_golden(program, job.data.test_images[:GOLDEN_IMAGES], folder / "golden")
+
+
+def _versions() -> dict[str, str]:
+    packages: Sequence[str] = ("numpy", "scipy", "numba")
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": str(os.cpu_count()),
+        **{name: version(name) for name in packages},
+    }
