@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -107,18 +107,22 @@ class Window:
         return canvas[..., top : top + self.map[0], left : left + self.map[1]]
 
 
+def _is_integer(value: object) -> TypeGuard[int | np.integer[Any]]:
+    return isinstance(value, int | np.integer)
+
+
 def pair(name: str, value: PairLike) -> Pair:
     """Normalise an integer or a pair to a pair."""
-    if isinstance(value, int | np.integer):
+    if _is_integer(value):
         return int(value), int(value)
-    if len(value) != 2 or not all(isinstance(v, int | np.integer) for v in value):
+    if not isinstance(value, tuple | list) or [*map(_is_integer, value)] != [True, True]:
         raise ValueError(f"{name}: {value!r} is not an integer or a pair of integers")
     return int(value[0]), int(value[1])
 
 
 def padding_pairs(name: str, value: PaddingLike) -> tuple[Pair, Pair]:
     """Normalise padding to ((top, bottom), (left, right))."""
-    if not isinstance(value, int | np.integer) and len(value) == 2:
+    if isinstance(value, tuple | list) and len(value) == 2:
         vertical, horizontal = value
         return pair(name, vertical), pair(name, horizontal)
     vertical, horizontal = pair(name, value)
