@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import refnet.autograd as ag
-from refnet.autograd import Tensor, chunks, convolution, no_grad, pooling
+from refnet.autograd import Tensor, chunks, columns, convolution, no_grad, pooling
+from refnet.autograd.windows import Window
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -110,8 +111,8 @@ def test_conv2d_equals_plain_loops(geometry: Geometry, chunk: int, seed: int) ->
     g = rng.integers(-9, 10, (geometry.images, w.shape[0], *geometry.output))
     expected = loops(x, w, g, geometry)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convolution, "CHUNK", chunk)
-        patch.setattr(convolution, "POSITIONS", 1)
+        patch.setattr(chunks, "CHUNK", chunk)
+        patch.setattr(columns, "POSITIONS", 1)
         for dtype in (np.float64, np.float32):
             tx = Tensor(x.astype(dtype), requires_grad=True)
             tw = Tensor(w.astype(dtype), requires_grad=True)
@@ -156,8 +157,8 @@ def test_one_large_image_is_cut_into_rows(monkeypatch: pytest.MonkeyPatch) -> No
     x = np.random.default_rng(0).integers(-4, 5, (1, 2, 40, 40)).astype(np.float64)
     w = np.random.default_rng(1).integers(-4, 5, (2, 2, 3, 3)).astype(np.float64)
     whole = ag.conv2d(x, w, padding=1).numpy()
-    monkeypatch.setattr(convolution, "CHUNK", 5000)
-    window = convolution.Window(
+    monkeypatch.setattr(chunks, "CHUNK", 1500)
+    window = Window(
         name="conv2d",
         map=(40, 40),
         size=(3, 3),
@@ -165,7 +166,7 @@ def test_one_large_image_is_cut_into_rows(monkeypatch: pytest.MonkeyPatch) -> No
         padding=((1, 1), (1, 1)),
         dilation=(1, 1),
     )
-    assert len(convolution._blocks(1, 2, window)) == 7
+    assert len(columns.cut(1, 2, window)) == 7
     np.testing.assert_array_equal(ag.conv2d(x, w, padding=1).numpy(), whole)
 
 
@@ -218,7 +219,8 @@ def test_a_bad_number_of_threads_is_named() -> None:
 
 def test_threads_keep_order_errors_and_numpy_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "thread_count", lambda: 2)
-    assert list(chunks.map_chunks(lambda i: i * i, range(50))) == [i * i for i in range(50)]
+    orders = [chunks.sum_chunks(lambda i: [i], range(50), []) for _ in range(3)]
+    assert orders == [list(range(50))] * 3
     with pytest.raises(ZeroDivisionError):
         chunks.run_chunks(lambda i: print(1 // i), range(3))
     with np.errstate(all="raise"), pytest.raises(FloatingPointError):

@@ -97,6 +97,18 @@ class Window:
                 down, across = r * dh, s * dw
                 yield r, s, canvas[..., down : down + height : sh, across : across + width : sw]
 
+    def seen(self, axis: int, first: int, count: int) -> tuple[slice, slice]:
+        """Follow one tap along an axis through `count` positions, the first at map index `first`.
+
+        Returns the slice of positions that lie inside the map, and the map indices they see.
+        """
+        step, size = self.stride[axis], self.map[axis]
+        low = min(max(-(first // step), 0), count)
+        high = min(max(-((first - size) // step), low), count)
+        if low == high:
+            return slice(0, 0), slice(0, 0)
+        return slice(low, high), slice(first + step * low, first + step * (high - 1) + 1, step)
+
     def canvas_shape(self) -> Pair:
         """Return the extent of map and padding together."""
         return (self.map[0] + sum(self.padding[0]), self.map[1] + sum(self.padding[1]))
