@@ -86,11 +86,8 @@ def cut(images: int, channels: int, window: Window, *, whole_maps: bool = False)
             for rows in parts
         ]
     enough = -(-POSITIONS // (height * width))
-    # A pointwise convolution of a single image needs no copy at all.
-    count = enough if is_pointwise(window) else max(chunks.CHUNK // (row * height), enough)
-    return [
-        Block(window=window, images=part, rows=every_row) for part in slices(images, count)
-    ]
+    count = max(chunks.CHUNK // (row * height), enough)
+    return [Block(window=window, images=part, rows=every_row) for part in slices(images, count)]
 
 
 def is_pointwise(window: Window) -> bool:
@@ -101,7 +98,7 @@ def is_pointwise(window: Window) -> bool:
 def gather(x: Array, block: Block, groups: int) -> Array:
     """Collect the columns of a block of x (N, C, H, W) -> (G, C / G * S, positions), in scratch."""
     channels = x.shape[1]
-    if is_pointwise(block.window) and block.shape[1] == 1:
+    if is_pointwise(block.window) and block.shape[1] == 1:  # large maps need no copy at all
         return x[block.images.start, :, block.rows].reshape(groups, channels // groups, -1)
     part = x[block.images].transpose(1, 2, 0, 3)
     columns = block.storage(channels, x.dtype)
