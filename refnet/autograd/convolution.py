@@ -38,14 +38,7 @@ def conv2d(
     shapes that do not fit.
     """
     _check(x, w, b, groups)
-    window = Window(
-        name="conv2d",
-        map=x.shape[2:],
-        size=w.shape[2:],
-        stride=pair("conv2d: stride", stride),
-        padding=padding_pairs("conv2d: padding", padding),
-        dilation=pair("conv2d: dilation", dilation),
-    )
+    window = _window(x, w, stride, padding, dilation)
     dtype = np.result_type(x, w)
     x, w = x.astype(dtype, copy=False), w.astype(dtype, copy=False)
     y = _correlate(x, w, window, groups)
@@ -61,6 +54,19 @@ def conv2d(
         return gradients if b is None else (*gradients, lambda: g.sum(axis=(0, 2, 3)))
 
     return y, (closure if b is not None else lambda g: (*closure(g), None))
+
+
+def _window(
+    x: Array, w: Array, stride: PairLike, padding: PaddingLike, dilation: PairLike
+) -> Window:
+    return Window(
+        name="conv2d",
+        map=x.shape[2:],
+        size=w.shape[2:],
+        stride=pair("conv2d: stride", stride),
+        padding=padding_pairs("conv2d: padding", padding),
+        dilation=pair("conv2d: dilation", dilation),
+    )
 
 
 def _check(x: Array, w: Array, b: Array | None, groups: int) -> None:
