@@ -1,6 +1,6 @@
 """The gradient checker: recorded gradients against central differences."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -47,33 +47,58 @@ def check_gradient(
     step = UNIT ** (1 / 3) if eps is None else eps
     tolerance = 1000 * UNIT ** (2 / 3) if tolerance is None else tolerance
     points = [np.array(a, dtype=np.float64) for a in arrays]
+    for complaint in _complaints(f, points, rng, step, tolerance):
+        raise AssertionError(f"check_gradient: {complaint}")
+
+
+def _complaints(
+    f: Callable[..., Tensor],
+    points: list[Array],
+    rng: np.random.Generator,
+    step: float,
+    tolerance: float,
+) -> Iterator[str]:
+    """Describe each argument whose gradient disagrees with the differences."""
     tensors = [Tensor(p, requires_grad=True) for p in points]
     y = f(*tensors)
     cotangent = rng.standard_normal(y.shape)
     y.backward(cotangent)
     size = float(np.sum(np.abs(cotangent * y.numpy())))
-
-    def scalar(position: int, moved: Array) -> float:
-        with no_grad():
-            value = f(*map(Tensor, [*points[:position], moved, *points[position + 1 :]]))
-        return float(np.sum(cotangent * value.numpy()))
-
     for position, (point, tensor) in enumerate(zip(points, tensors, strict=True)):
+
+        def scalar(moved: Array, position: int = position) -> float:
+            inputs = [*points[:position], moved, *points[position + 1 :]]
+            with no_grad():
+                return float(np.sum(cotangent * f(*map(Tensor, inputs)).numpy()))
+
         gradient = np.zeros(point.shape) if tensor.grad is None else tensor.grad
         h = step * max(1.0, float(np.max(np.abs(point), initial=0.0)))
-        worst = (0.0, "")
-        for label, u in _directions(point, rng):
-            difference = scalar(position, point + h * u) - scalar(position, point - h * u)
-            numeric = difference / (2 * h)
-            analytic = float(np.sum(gradient * u))
-            bound = tolerance * (size + float(np.sum(np.abs(gradient * u))) + abs(numeric))
-            error = abs(numeric - analytic)
-            if not error <= bound:  # a NaN fails too
-                excess = error / bound if bound > 0 else np.inf
-                text = f"{label}: analytic {analytic!r}, numeric {numeric!r}, bound {bound:.1e}"
-                worst = max(worst, (excess if excess == excess else np.inf, text))
-        if worst[1]:
-            raise AssertionError(f"check_gradient: argument {position} {point.shape}, {worst[1]}")
+        worst = _compare(scalar, point, gradient, _directions(point, rng), h, tolerance, size)
+        if worst:
+            yield f"argument {position} {point.shape}, {worst}"
+
+
+def _compare(
+    scalar: Callable[[Array], float],
+    point: Array,
+    gradient: Array,
+    directions: list[tuple[str, Array]],
+    h: float,
+    tolerance: float,
+    size: float,
+) -> str:
+    """Describe the direction that exceeds its bound most; the empty string if none does."""
+    worst = (0.0, "")
+    for label, u in directions:
+        numeric = (scalar(point + h * u) - scalar(point - h * u)) / (2 * h)
+        analytic = float(np.sum(gradient * u))
+        bound = tolerance * (size + float(np.sum(np.abs(gradient * u))) + abs(numeric))
+        error = abs(numeric - analytic)
+        if not error <= bound:  # a NaN fails too
+            excess = error / bound if bound > 0 else np.inf
+            text = f"{label}: analytic {analytic!r}, numeric {numeric!r}, bound {bound:.1e}"
+            worst = max(worst, (np.inf if np.isnan(excess) else excess, text))
+    return worst[1]
 
 
 def _directions(point: Array, rng: np.random.Generator) -> list[tuple[str, Array]]:

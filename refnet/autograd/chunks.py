@@ -9,7 +9,7 @@ once at first use, sets the number of threads (default: the number of processors
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, TypeVar
@@ -18,10 +18,14 @@ import numpy as np
 
 from refnet.autograd.graph import Array
 
+C = TypeVar("C")
 T = TypeVar("T")
+R = TypeVar("R")
 
 # Elements a chunk works on: 1 MB of float32, so that a chunk stays in a second-level cache or near.
 CHUNK = 2**18
+# Handing a task to a thread costs as much as a small chunk, so a task is a group of chunks.
+TASKS = 16
 
 _local = threading.local()
 
@@ -51,24 +55,48 @@ def slices(total: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, total)) for start in range(0, total, size)]
 
 
-def map_chunks(work: Callable[[Any], T], chunks: Iterable[Any]) -> Iterator[T]:
-    """Yield work(chunk) for every chunk, in order, computed by the threads.
+def _groups(chunks: Sequence[C]) -> list[Sequence[C]]:
+    """Cut the chunks into a fixed number of consecutive groups, one task of a thread each."""
+    size = max(1, -(-len(chunks) // TASKS))
+    return [chunks[part] for part in slices(len(chunks), size)]
 
-    Chunks must not write to the same memory. Floating-point error settings of the caller hold.
-    """
-    chunks = list(chunks)
-    if thread_count() == 1 or len(chunks) < 2:
-        yield from map(work, chunks)
+
+def _map_in_order(work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
+    if thread_count() == 1 or len(tasks) < 2:
+        yield from map(work, tasks)
         return
-    futures = [_pool().submit(copy_context().run, work, chunk) for chunk in chunks]
+    # The context carries the caller's floating-point error settings into the threads.
+    futures = [_pool().submit(copy_context().run, work, task) for task in tasks]
     for future in futures:
         yield future.result()
 
 
-def run_chunks(work: Callable[[Any], None], chunks: Iterable[Any]) -> None:
-    """Do work(chunk) for every chunk and wait for all."""
-    for _ in map_chunks(work, chunks):
+def run_chunks(work: Callable[[C], None], chunks: Sequence[C]) -> None:
+    """Do work(chunk) for every chunk and wait for all; chunks must not write to the same memory."""
+
+    def run(group: Sequence[C]) -> None:
+        for chunk in group:
+            work(chunk)
+
+    for _ in _map_in_order(run, _groups(chunks)):
         pass
+
+
+def sum_chunks(work: Callable[[C], Array], chunks: Sequence[C], total: Array) -> Array:
+    """Add work(chunk) of every chunk to `total`, in an order that depends on shapes alone.
+
+    `work` returns a new array. Chunks are summed within their group, then the groups in order.
+    """
+
+    def run(group: Sequence[C]) -> Array:
+        result = work(group[0])
+        for chunk in group[1:]:
+            result += work(chunk)
+        return result
+
+    for part in _map_in_order(run, _groups(chunks)):
+        total += part
+    return total
 
 
 def scratch(role: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -1,27 +1,22 @@
 """Two-dimensional convolution (cross-correlation, as in every network library) in NCHW layout.
 
-The taps of a block of images are copied side by side (im2col) and multiplied with the weights in
-one matrix product a group. The columns live in a small reused buffer and are made again in the
-backward pass instead of being kept, which saves memory traffic as well as memory.
+What the taps see of a block of images is copied side by side (see `columns`) and multiplied with
+the weights, one matrix product a vertical tap and group. The columns live in a small reused buffer
+and are made again in the backward pass instead of being kept, which saves memory traffic as well
+as memory.
 
-Letters: N batch, C input channels, F filters, R S kernel, H W map, OH OW output map, G groups,
-K = C / G * R * S reduction of one group.
+Letters: N batch, C input channels, F filters, R S kernel, H W map, OH OW output map, G groups.
 """
 
 from dataclasses import replace
-from typing import TypeAlias
 
 import numpy as np
 
-from refnet.autograd.chunks import CHUNK, map_chunks, run_chunks, scratch, slices
+from refnet.autograd.chunks import run_chunks, scratch, sum_chunks
+from refnet.autograd.columns import Block, cut, gather, scatter
 from refnet.autograd.differentiable import Forward, Operand, differentiable
 from refnet.autograd.graph import Array, Gradients
 from refnet.autograd.windows import PaddingLike, Pair, PairLike, Window, padding_pairs, pair
-
-Block: TypeAlias = tuple[slice, slice]  # images, output rows
-
-# A weight gradient reduces over the positions of a chunk: too few of them starve the product.
-POSITIONS = 256
 
 
 @differentiable
@@ -43,14 +38,7 @@ def conv2d(
     shapes that do not fit.
     """
     _check(x, w, b, groups)
-    window = Window(
-        name="conv2d",
-        map=x.shape[2:],
-        size=w.shape[2:],
-        stride=pair("conv2d: stride", stride),
-        padding=padding_pairs("conv2d: padding", padding),
-        dilation=pair("conv2d: dilation", dilation),
-    )
+    window = _window(x, w, stride, padding, dilation)
     dtype = np.result_type(x, w)
     x, w = x.astype(dtype, copy=False), w.astype(dtype, copy=False)
     y = _correlate(x, w, window, groups)
@@ -68,6 +56,19 @@ def conv2d(
     return y, (closure if b is not None else lambda g: (*closure(g), None))
 
 
+def _window(
+    x: Array, w: Array, stride: PairLike, padding: PaddingLike, dilation: PairLike
+) -> Window:
+    return Window(
+        name="conv2d",
+        map=x.shape[2:],
+        size=w.shape[2:],
+        stride=pair("conv2d: stride", stride),
+        padding=padding_pairs("conv2d: padding", padding),
+        dilation=pair("conv2d: dilation", dilation),
+    )
+
+
 def _check(x: Array, w: Array, b: Array | None, groups: int) -> None:
     seen = f"conv2d: x {x.shape}, w {w.shape}, groups={groups} do not fit"
     if x.ndim != 4 or w.ndim != 4:
@@ -80,69 +81,67 @@ def _check(x: Array, w: Array, b: Array | None, groups: int) -> None:
         raise ValueError(f"conv2d: w {w.shape}, b {b.shape} do not fit: b must be {w.shape[:1]}")
 
 
-def _blocks(images: int, channels: int, window: Window) -> list[Block]:
-    """Cut the work into blocks whose columns have about CHUNK elements."""
-    height, width = window.output
-    row = channels * window.size[0] * window.size[1] * width
-    count = max(CHUNK // (row * height), -(-POSITIONS // (height * width)))
-    if count >= 1 and row * height <= 4 * CHUNK:
-        return [(block, slice(0, height)) for block in slices(images, count)]
-    rows = slices(height, max(1, CHUNK // row))
-    return [(slice(n, n + 1), block) for n in range(images) for block in rows]
-
-
-def _columns(x: Array, block: Block, window: Window, groups: int) -> Array:
-    """Copy what every tap sees of a block of x (N, C, H, W) -> (G, K, positions), in scratch."""
-    images, rows = block
-    part = x[images].transpose(1, 0, 2, 3)
-    count = rows.stop - rows.start
-    shape = (*part.shape[:1], *window.size, part.shape[1], count, window.output[1])
-    columns = scratch("columns", shape, x.dtype)
-    for r, s, tap in window.taps(window.padded(part, rows, 0), count):
-        columns[:, r, s] = tap
-    return columns.reshape(groups, -1, part.shape[1] * count * window.output[1])
+def _matrices(w: Array, groups: int) -> list[Array]:
+    """Split w (F, C / G, R, S) by vertical tap: R matrices (G, F / G, C / G * S)."""
+    filters, channels, height, width = w.shape
+    grouped = w.reshape(groups, filters // groups, channels, height, width)
+    shape = (groups, filters // groups, channels * width)
+    return [np.ascontiguousarray(grouped[:, :, :, r]).reshape(shape) for r in range(height)]
 
 
 def _positions(g: Array, block: Block, groups: int) -> Array:
-    """Copy a block of an output gradient (N, F, OH, OW) -> (G, F / G, positions), in scratch."""
-    part = g[block[0], :, block[1]].transpose(1, 0, 2, 3)
+    """Line up a block of g (N, F, OH, OW) -> (G, F / G, positions), copied only if needed."""
+    rows, images, width = block.shape
+    shape = (groups, g.shape[1] // groups, rows * images * width)
+    if images == 1:
+        return g[block.images.start, :, block.rows].reshape(shape)
+    part = g[block.images, :, block.rows].transpose(1, 2, 0, 3)
     copy = scratch("positions", part.shape, g.dtype)
     copy[...] = part
-    return copy.reshape(groups, part.shape[0] // groups, -1)
+    return copy.reshape(shape)
 
 
 def _correlate(x: Array, w: Array, window: Window, groups: int) -> Array:
     """Compute the convolution without bias."""
     filters = w.shape[0]
     y = np.empty((x.shape[0], filters, *window.output), dtype=x.dtype)
-    matrix = w.reshape(groups, filters // groups, -1)
+    matrices = _matrices(w, groups)
 
     def work(block: Block) -> None:
-        columns = _columns(x, block, window, groups)
-        target = y[block[0], :, block[1]].transpose(1, 0, 2, 3)
-        product = scratch("product", target.shape, x.dtype)
-        np.matmul(
-            matrix, columns, out=product.reshape(groups, filters // groups, columns.shape[2])
-        )
-        target[...] = product
+        columns = gather(x, block, groups)
+        target = y[block.images, :, block.rows].transpose(1, 2, 0, 3)
+        in_place = block.shape[1] == 1 and block.shape[0] == window.output[0]
+        product = target if in_place else scratch("product", target.shape, x.dtype)
+        flat = product.reshape(groups, filters // groups, -1)
+        term = scratch("term", flat.shape, x.dtype)
+        for r, matrix in enumerate(matrices):
+            np.matmul(matrix, columns[..., block.tap(r)], out=term if r else flat)
+            if r:
+                flat += term
+        if not in_place:
+            target[...] = product
 
-    run_chunks(work, _blocks(x.shape[0], x.shape[1], window))
+    run_chunks(work, cut(x.shape[0], x.shape[1], window))
     return y
 
 
 def _weight_gradient(
     x: Array, g: Array, shape: tuple[int, ...], window: Window, groups: int
 ) -> Array:
-    """Sum g (F, positions) @ columns (K, positions).T over the blocks, in their order."""
-    total = np.zeros((groups, shape[0] // groups, shape[1] * shape[2] * shape[3]), dtype=g.dtype)
+    """Sum g (F, positions) @ columns (C / G * S, positions).T, for each vertical tap."""
+    filters, channels, height, width = shape
+    parts = (height, groups, filters // groups, channels * width)
 
     def work(block: Block) -> Array:
-        columns = _columns(x, block, window, groups)
-        return np.asarray(np.matmul(_positions(g, block, groups), columns.swapaxes(1, 2)))
+        columns = gather(x, block, groups).swapaxes(1, 2)
+        positions = _positions(g, block, groups)
+        result = np.empty(parts, dtype=g.dtype)
+        for r in range(height):
+            np.matmul(positions, columns[:, block.tap(r)], out=result[r])
+        return result
 
-    for part in map_chunks(work, _blocks(x.shape[0], x.shape[1], window)):
-        total += part
-    return total.reshape(shape)
+    total = sum_chunks(work, cut(x.shape[0], x.shape[1], window), np.zeros(parts, dtype=g.dtype))
+    return np.moveaxis(total.reshape(height, filters, channels, width), 0, 2)
 
 
 def _is_correlation(window: Window) -> bool:
@@ -173,25 +172,21 @@ def _input_gradient_by_correlation(g: Array, w: Array, window: Window, groups: i
 
 
 def _input_gradient(g: Array, w: Array, window: Window, groups: int) -> Array:
-    """Compute w.T @ g and add every tap back to where it came from (col2im)."""
-    filters, channels, *size = w.shape
-    channels *= groups
-    result = np.empty((g.shape[0], channels, *window.map), dtype=g.dtype)
-    matrix = w.reshape(groups, filters // groups, -1).swapaxes(1, 2)
-    every_row = slice(0, window.output[0])
+    """Compute w.T @ g for each vertical tap and add the columns back to where they came from."""
+    channels = w.shape[1] * groups
+    result = np.zeros((g.shape[0], channels, *window.map), dtype=g.dtype)
+    matrices = [matrix.swapaxes(1, 2) for matrix in _matrices(w, groups)]
 
-    def work(images: slice) -> None:
-        count = images.stop - images.start
-        product = scratch("columns", (channels, *size, count, *window.output), g.dtype)
-        positions = _positions(g, (images, every_row), groups)
-        flat = product.reshape(groups, -1, positions.shape[2])
-        np.matmul(matrix, positions, out=flat)
-        canvas = scratch("padded", (channels, count, *window.canvas_shape()), g.dtype)
-        canvas[...] = 0
-        for r, s, tap in window.taps(canvas, window.output[0]):
-            tap += product[:, r, s]
-        result[images] = window.interior(canvas).transpose(1, 0, 2, 3)
+    def work(block: Block) -> None:
+        positions = _positions(g, block, groups)
+        columns = block.storage(channels, g.dtype)
+        columns[...] = 0
+        flat = columns.reshape(groups, w.shape[1] * w.shape[3], -1)
+        term = scratch("term", (*flat.shape[:2], positions.shape[2]), g.dtype)
+        for r, matrix in enumerate(matrices):
+            np.matmul(matrix, positions, out=term)
+            flat[..., block.tap(r)] += term
+        scatter(columns, block, result)
 
-    elements = channels * size[0] * size[1] * window.output[0] * window.output[1]
-    run_chunks(work, slices(g.shape[0], max(1, CHUNK // elements)))
+    run_chunks(work, cut(g.shape[0], channels, window, whole_maps=True))
     return result

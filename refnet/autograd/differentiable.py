@@ -112,12 +112,8 @@ def _unwrap(operands: tuple[Any, ...]) -> tuple[list[Any], tuple[Node | None, ..
             nodes.append(None)
     if any(type(a) in (bool, int, float) for a in arrays):
         dtype = np.result_type(*(a for a in arrays if a is not None))
-        arrays = [a if a is None else np.asarray(a, dtype=_own(a, dtype)) for a in arrays]
+        arrays = [a if a is None else np.asarray(a, dtype=dtype) for a in arrays]
     return arrays, tuple(nodes)
-
-
-def _own(operand: Any, dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return operand.dtype if isinstance(operand, np.ndarray) else dtype
 
 
 def _evaluate(body: Callable[..., Any], arrays: list[Any], metadata: dict[str, Any]) -> Any:

@@ -27,6 +27,15 @@ def _layout(
     return axes, (1, -1, 1, 1) if x.ndim == 4 else (1, -1)
 
 
+def _statistics(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
+    """Return the mean (C,), x minus the mean, and the biased variance (C,)."""
+    if x.size == 0:
+        raise ValueError(f"batch_norm: x {x.shape} has no values to take statistics of")
+    mean = x.mean(axis=axes)
+    centred = x - (mean[:, None, None] if x.ndim == 4 else mean)
+    return mean, centred, np.mean(centred * centred, axis=axes)
+
+
 @differentiable
 def batch_norm(
     x: Operand,
@@ -43,12 +52,8 @@ def batch_norm(
     once, so that a layer can keep running averages. Raises `ValueError` for an empty batch.
     """
     axes, column = _layout("batch_norm", x, gamma=gamma, beta=beta)
-    count = x.size // x.shape[1] if x.size else 0
-    if count == 0:
-        raise ValueError(f"batch_norm: x {x.shape} has no values to take statistics of")
-    mean = x.mean(axis=axes)
-    centred = x - mean.reshape(column)
-    var = np.mean(centred * centred, axis=axes)
+    mean, centred, var = _statistics(x, axes)
+    count = x.size // x.shape[1]
     if observe is not None:
         observe(mean.copy(), var.copy())
     inverse = 1 / np.sqrt(var + x.dtype.type(eps))
@@ -62,9 +67,10 @@ def batch_norm(
         sum_gx = (g * centred).sum(axis=axes) * inverse
 
         def of_x() -> Array:
-            pull = (slope * inverse * sum_gx / x.dtype.type(count)).reshape(column)
+            # slope * (g - mean(g) - z * mean(g * z)), where z is the normalized x
+            pull = slope * inverse * sum_gx / x.dtype.type(count)
             result = g * slope.reshape(column)
-            result -= centred * pull
+            result -= centred * pull.reshape(column)
             result -= (slope * sum_g / x.dtype.type(count)).reshape(column)
             return np.asarray(result)
 

@@ -75,17 +75,16 @@ def _max_gradient(x: Array, y: Array, g: Array, window: Window, lowest: float) -
     def work(images: slice) -> None:
         canvas = window.padded(x[images], _all_rows(window), lowest)
         sums = np.zeros((*x[images].shape[:2], *window.canvas_shape()), dtype=g.dtype)
-        open_windows = np.ones(y[images].shape, dtype=bool)
-        pairs = zip(
-            window.taps(canvas, window.output[0]),
-            window.taps(sums, window.output[0]),
-            strict=True,
-        )
-        for (_, _, tap), (_, _, target) in pairs:
+        unclaimed = np.ones(y[images].shape, dtype=bool)
+        taps = window.taps(canvas, window.output[0])
+        targets = window.taps(sums, window.output[0])
+        for (_, _, tap), (_, _, target) in zip(taps, targets, strict=True):
             # "not less" instead of "equal": a window with a NaN still hands its gradient on.
-            wins = ~np.less(tap, y[images]) & open_windows
-            open_windows ^= wins
-            np.add(target, g[images], out=target, where=wins)
+            wins = np.less(tap, y[images])
+            np.logical_not(wins, out=wins)
+            wins &= unclaimed
+            unclaimed ^= wins
+            target += g[images] * wins
         result[images] = window.interior(sums)
 
     run_chunks(work, _chunks(x))

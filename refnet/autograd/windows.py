@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -97,6 +97,18 @@ class Window:
                 down, across = r * dh, s * dw
                 yield r, s, canvas[..., down : down + height : sh, across : across + width : sw]
 
+    def seen(self, axis: int, first: int, count: int) -> tuple[slice, slice]:
+        """Follow one tap along an axis through `count` positions, the first at map index `first`.
+
+        Returns the slice of positions that lie inside the map, and the map indices they see.
+        """
+        step, size = self.stride[axis], self.map[axis]
+        low = min(max(-(first // step), 0), count)
+        high = min(max(-((first - size) // step), low), count)
+        if low == high:
+            return slice(0, 0), slice(0, 0)
+        return slice(low, high), slice(first + step * low, first + step * (high - 1) + 1, step)
+
     def canvas_shape(self) -> Pair:
         """Return the extent of map and padding together."""
         return (self.map[0] + sum(self.padding[0]), self.map[1] + sum(self.padding[1]))
@@ -107,18 +119,22 @@ class Window:
         return canvas[..., top : top + self.map[0], left : left + self.map[1]]
 
 
+def _is_integer(value: object) -> TypeGuard[int | np.integer[Any]]:
+    return isinstance(value, int | np.integer)
+
+
 def pair(name: str, value: PairLike) -> Pair:
     """Normalise an integer or a pair to a pair."""
-    if isinstance(value, int | np.integer):
+    if _is_integer(value):
         return int(value), int(value)
-    if len(value) != 2 or not all(isinstance(v, int | np.integer) for v in value):
+    if not isinstance(value, tuple | list) or [*map(_is_integer, value)] != [True, True]:
         raise ValueError(f"{name}: {value!r} is not an integer or a pair of integers")
     return int(value[0]), int(value[1])
 
 
 def padding_pairs(name: str, value: PaddingLike) -> tuple[Pair, Pair]:
     """Normalise padding to ((top, bottom), (left, right))."""
-    if not isinstance(value, int | np.integer) and len(value) == 2:
+    if isinstance(value, tuple | list) and len(value) == 2:
         vertical, horizontal = value
         return pair(name, vertical), pair(name, horizontal)
     vertical, horizontal = pair(name, value)
