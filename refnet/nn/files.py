@@ -46,10 +46,18 @@ def load(path: str | Path) -> Module:
     return network_from(npz.read(Path(path)), str(path))
 
 
-def network_arrays(net: Module) -> dict[str, NDArray[Any]]:
-    """The arrays that `network_from` makes a network of."""
-    arrays: dict[str, NDArray[Any]] = {"network": text_array(json.dumps(describe(net)))}
-    return arrays | {f"state/{name}": array for name, array in net.state_dict().items()}
+def network_arrays(net: Module, *, strict: bool = True) -> dict[str, NDArray[Any]]:
+    """The arrays that `network_from` makes a network of.
+
+    TypeError for layers that are not of `refnet.nn`; with strict=False their state alone.
+    """
+    arrays = {f"state/{name}": array for name, array in net.state_dict().items()}
+    try:
+        arrays["network"] = text_array(json.dumps(describe(net)))
+    except TypeError:
+        if strict:
+            raise
+    return arrays
 
 
 def network_from(arrays: Mapping[str, NDArray[Any]], source: str) -> Module:
