@@ -102,7 +102,7 @@ def broken(**changes):
         ({"layer": "Residual", "main": None, "shortcut": None}, "network"),
         ([1], "network"), ("text", "network"), (None, "network"),
         ({"layer": "ReLU"}, "state holds"),
-        ({"layer": "Linear", "bias": True}, "'weight'"),
+        ({"layer": "Linear", "bias": True}, "lacks 'bias'"),
         ({"layer": "BatchNorm2d", "affine": True, "eps": 1, "momentum": 1}, "running_mean"),
     ],
 )

@@ -94,7 +94,7 @@ class _Run:
         return {
             "network": repr(self.net), "data": self.data.name, "images": count,
             "optimizer": type(self.optimizer).__name__, **self.optimizer.settings(),
-            "schedule": [self.schedule(epoch * steps) for epoch in range(self.epochs)],
+            "schedule": [self.schedule(half * steps // 2) for half in range(2 * self.epochs)],
             "epochs": self.epochs, "batch_size": self.batch_size,
             "augment": self.augment is not None,
             "generator": type(self.rng.bit_generator).__name__,
