@@ -114,7 +114,7 @@ def test_linear_folds_in_float64_even_from_float32():
 @pytest.mark.parametrize(
     "net",
     [
-        models.small_convnet(image_size=8, width=4, rng=np.random.default_rng(0)),
+        models.small_convnet(image_size=8, filters=(4, 8, 8), rng=np.random.default_rng(0)),
         models.lenet(image_size=8, filters=(3, 4), hidden=5, rng=np.random.default_rng(0)),
         models.small_resnet(
             in_channels=1, image_size=8, filters=(4, 6), rng=np.random.default_rng(0)
