@@ -46,10 +46,18 @@ def load(path: str | Path) -> Module:
     return network_from(npz.read(Path(path)), str(path))
 
 
-def network_arrays(net: Module) -> dict[str, NDArray[Any]]:
-    """The arrays that `network_from` makes a network of."""
-    arrays: dict[str, NDArray[Any]] = {"network": text_array(json.dumps(describe(net)))}
-    return arrays | {f"state/{name}": array for name, array in net.state_dict().items()}
+def network_arrays(net: Module, *, strict: bool = True) -> dict[str, NDArray[Any]]:
+    """The arrays that `network_from` makes a network of.
+
+    TypeError for layers that are not of `refnet.nn`; with strict=False their state alone.
+    """
+    arrays = {f"state/{name}": array for name, array in net.state_dict().items()}
+    try:
+        arrays["network"] = text_array(json.dumps(describe(net)))
+    except TypeError:
+        if strict:
+            raise
+    return arrays
 
 
 def network_from(arrays: Mapping[str, NDArray[Any]], source: str) -> Module:
@@ -63,7 +71,9 @@ def network_from(arrays: Mapping[str, NDArray[Any]], source: str) -> Module:
     try:
         net = _build(json.loads(text_of(arrays["network"])), state, "")
         net.load_state_dict(state)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except KeyError as error:
+        raise ValueError(f"{source}: does not describe a network: lacks {error}") from error
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{source}: does not describe a network: {error}") from error
     return net
 
@@ -96,7 +106,7 @@ def describe(net: Module) -> dict[str, Any]:
 def _build(tree: Any, state: Mapping[str, NDArray[Any]], name: str) -> Module:
     below = f"{name}." if name else ""
     settings = {key: _tuples(value) for key, value in tree.items() if key != "layer"}
-    match tree["layer"]:
+    match str(tree["layer"]):
         case "Sequential":
             layers = enumerate(tree["layers"])
             return Sequential(*(_build(layer, state, f"{below}{i}") for i, layer in layers))

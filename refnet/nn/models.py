@@ -23,15 +23,15 @@ from refnet.nn.module import Module
 
 
 def small_convnet(
-    *, in_channels: int = 1, image_size: int = 28, classes: int = 10, width: int = 24,
-    affine: bool = True, rng: np.random.Generator,
+    *, in_channels: int = 1, image_size: int = 28, classes: int = 10,
+    filters: tuple[int, int, int] = (16, 48, 64), affine: bool = True, rng: np.random.Generator,
 ) -> Sequential:
-    """Three 3x3 blocks of width, 2 width and 2 width filters, each halving the map, and Linear.
+    """Three 3x3 blocks of `filters`, each halving the map, and Linear.
 
     Images of less than 16 pixels a side keep their full map in the first block. `affine=False`
-    gives batch norms without weight and bias.
+    gives batch norms without weight and bias. The first block is narrow because its maps are
+    large: there batch norm and pooling cost more than the convolution.
     """
-    filters = (width, 2 * width, 2 * width)
     pools = (image_size >= 16, True, True)
     layers: list[Module] = []
     channels, size = in_channels, image_size

@@ -92,11 +92,12 @@ class _Run:
         count = len(self.data.train_images)
         steps = -(-count // self.batch_size)
         return {
-            "network": files.describe(self.net), "data": self.data.name, "images": count,
+            "network": repr(self.net), "data": self.data.name, "images": count,
             "optimizer": type(self.optimizer).__name__, **self.optimizer.settings(),
-            "schedule": [self.schedule(epoch * steps) for epoch in range(self.epochs)],
+            "schedule": [self.schedule(half * steps // 2) for half in range(2 * self.epochs)],
             "epochs": self.epochs, "batch_size": self.batch_size,
             "augment": self.augment is not None,
+            "generator": type(self.rng.bit_generator).__name__,
         }
 
     def epoch(self, bar: Any) -> tuple[float, float]:
@@ -212,9 +213,11 @@ def _predictions(
 
 def _save(run: _Run, log: TrainingLog, path: Path) -> None:
     text = json.dumps(
-        {"settings": run.settings(), "log": asdict(log), "rng": run.rng.bit_generator.state}
+        {"settings": run.settings(), "log": asdict(log), "rng": run.rng.bit_generator.state},
+        default=lambda array: array.tolist(),  # some generators keep their state in arrays
     )
-    arrays = files.network_arrays(run.net) | {"training": files.text_array(text)}
+    arrays = files.network_arrays(run.net, strict=False)
+    arrays["training"] = files.text_array(text)
     arrays |= {f"optimizer/{name}": a for name, a in run.optimizer.state_dict().items()}
     files.write(path, arrays)
 
