@@ -104,7 +104,8 @@ class Architecture:
         for name, bits, meaning in edge:
             held = getattr(self, name).half_bits
             if held < bits:
-                raise ValueError(f"{what}: half of {name} holds {held} bits, rule {bits}: {meaning}")
+                seen = f"half of {name} holds {held} bits"
+                raise ValueError(f"{what}: {seen}, rule at least {bits}: {meaning}")
 
     @property
     def element(self) -> ProcessingElement:

@@ -1,4 +1,4 @@
-"""Checks that the records of the simulator share: integers, and nothing that only looks like one."""
+"""Checks that the records of the simulator share: integers that really are integers."""
 
 from __future__ import annotations
 

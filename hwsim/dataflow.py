@@ -59,9 +59,10 @@ def output_stationary(problem: Problem, array: Array) -> Activity:
 def weight_stationary(problem: Problem, array: Array) -> Activity:
     """Weights stay in the PEs while rows of X stream past and sums run down the columns [7.3.2].
 
-    A fold loads R x C weights in R clocks, then streams T rows in T + (R-1) + (C-1): 2R + C + T - 2.
-    T is m, or at most ``array.pass_rows`` where the accumulators under a column hold no more; the
-    weights are then loaded again for every pass. Sums of later row folds are read and written back.
+    A fold loads R x C weights in R clocks, then streams T rows in T + (R-1) + (C-1) clocks, in all
+    2R + C + T - 2. T is m, or at most ``array.pass_rows`` where the accumulators under a column
+    hold no more; the weights are then loaded again for every pass. From the second row fold on,
+    sums are read and written back.
 
     >>> weight_stationary(Problem(m=7, n=6, k=10), Array(rows=4, columns=4)).cycles
     102

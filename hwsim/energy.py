@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from hwsim.checks import ceil_div
 from hwsim.counts import Counts
 
 CACTI = "CACTI 7, 45 nm itrs-hp ram, one read-write port, 300 K, run for this project"
@@ -106,11 +107,11 @@ DRAM: tuple[Price, ...] = (
 SRAM_64_PJ: tuple[tuple[int, float, float], ...] = (
     (1, 1.61, 3.27), (4, 3.32, 6.04), (8, 6.05, 7.41), (16, 8.91, 11.77), (32, 17.00, 14.48),
     (64, 21.20, 18.69), (128, 37.49, 24.23), (256, 45.96, 32.69), (1024, 77.19, 63.92),
-)  # fmt: skip
+)
 #: The same for other words: kB -> pJ of an 8-bit and of a 128-bit read.
 SRAM_8_128_PJ: tuple[tuple[int, float, float], ...] = (
     (1, 1.07, 3.18), (8, 4.69, 7.60), (64, 11.2, 38.4), (256, 16.4, 62.3), (1024, 27.1, 120.7),
-)  # fmt: skip
+)
 _SRAM_NODE_NM, _SRAM_VOLTAGE_V = 45, 1.0
 _BANK_BYTES, _WIDEST_BITS, _NARROWEST_BITS = 1024 * 1024, 128, 8
 
@@ -121,7 +122,7 @@ def _interpolated(points: list[tuple[float, float]], x: float) -> float:
     for (x0, y0), (x1, y1) in pairwise(points):
         if x <= x1:
             share = math.log(x / x0) / math.log(x1 / x0)
-            return y0 * (y1 / y0) ** share
+            return y0 * math.pow(y1 / y0, share)
     return points[-1][1]
 
 
@@ -155,7 +156,7 @@ def sram_price(name: str, bytes: int, word_bits: int, *, write: bool) -> Price:
         unit=f"{word_bits}-bit word {access}, {bytes} bytes",
         pj=sram_pj(bytes, word_bits, write=write),
         node_nm=_SRAM_NODE_NM, voltage_v=_SRAM_VOLTAGE_V, source=CACTI,
-    )  # fmt: skip
+    )
 
 
 def dram_price(kind: str) -> Price:
@@ -202,7 +203,7 @@ def table(name: str) -> EnergyTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tariff:
-    """One line of the bill: ``component`` pays ``price`` for every ``group`` of units counted.
+    """One line of the bill: what ``component`` pays for one of the counts.
 
     ``count`` names a field of :class:`hwsim.counts.Counts`; ``per`` units of it make one event
     (the bits of a memory word), begun ones counting whole; ``times`` events are paid for each.
@@ -217,7 +218,7 @@ class Tariff:
     def pj(self, counts: Counts) -> float:
         """Energy of this line for ``counts``."""
         number: int = getattr(counts, self.count)
-        return -(-number // self.per) * self.times * self.price.pj
+        return ceil_div(number, self.per) * self.times * self.price.pj
 
 
 def bill(tariffs: tuple[Tariff, ...], counts: Counts) -> dict[str, float]:

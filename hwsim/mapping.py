@@ -42,7 +42,7 @@ def problem(layer: Gemm, architecture: Architecture) -> Problem:
     Raises ``ValueError`` where the PE cannot multiply such operands.
     """
     pe = architecture.element
-    ternary = -1 <= layer.weights.lo and layer.weights.hi <= 1
+    ternary = layer.weights.lo >= -1 and layer.weights.hi <= 1
     refused = pe.refusal(layer.input.bits, layer.weights.bits, ternary, layer.accumulator_bits)
     if refused:
         raise ValueError(f"layer {layer.name!r} on {architecture.name!r}: {refused}")
@@ -68,27 +68,30 @@ def candidates(layer: Gemm, architecture: Architecture) -> tuple[Mapping, ...]:
 def _output_stationary(layer: Gemm, p: Problem, a: Architecture) -> tuple[Mapping, ...]:
     """Either a block of rows of X stays while W passes by, or a block of columns of W while X does.
 
-    Folds need no common order, so a block is as many folds as half of the memory holds [7.4.3].
+    Folds may run in any order, so a block is as many folds as half of the memory holds. Where not
+    even the rows of one fold fit, a block of columns is one fold wide [7.4.3].
     """
     row_folds, column_folds = ceil_div(p.m, a.rows), ceil_div(p.n, a.columns)
     room = a.input.half_bits // p.input_bits
     blocks = _most(row_folds, lambda folds: _live(layer, folds * a.rows) <= room)
     column_bits = p.k * p.weight_bits
-    wide = max(1, min(column_folds, a.weights.half_bits // (a.columns * column_bits)))
-    if p.n * column_bits <= a.weights.half_bits:
+    wide = 1
+    if blocks and p.n * column_bits <= a.weights.half_bits:
         wide = column_folds
+    elif blocks:
+        wide = max(1, a.weights.half_bits // (a.columns * column_bits))
     weights_stay = Mapping(
         dataflow=a.dataflow, order="weights-stay",
         tile_m=min(a.rows, p.m), tile_k=p.k, tile_n=min(wide * a.columns, p.n),
         input_sweeps=ceil_div(column_folds, wide), weight_sweeps=row_folds,
-    )  # fmt: skip
+    )
     if blocks == 0:
         return (weights_stay,)
     inputs_stay = Mapping(
         dataflow=a.dataflow, order="inputs-stay",
         tile_m=min(blocks * a.rows, p.m), tile_k=p.k, tile_n=min(a.columns, p.n),
         input_sweeps=1, weight_sweeps=ceil_div(row_folds, blocks),
-    )  # fmt: skip
+    )
     return inputs_stay, weights_stay
 
 
@@ -109,7 +112,7 @@ def _weight_stationary(layer: Gemm, p: Problem, a: Architecture) -> Mapping:
         dataflow="ws", order="weights-stay",
         tile_m=min(rows, p.m), tile_k=min(a.rows, p.k), tile_n=min(together * a.columns, p.n),
         input_sweeps=ceil_div(column_folds, together), weight_sweeps=ceil_div(p.m, rows),
-    )  # fmt: skip
+    )
 
 
 def _live(layer: Gemm, positions: int) -> int:

@@ -25,7 +25,7 @@ TPU_V1 = Architecture(
     vector_lanes=256, clock_hz=700_000_000, technology="45nm-0.9V",
     source="Jouppi et al., ISCA 2017: 256 x 256, 700 MHz, 24 MiB buffer, 4 MiB accumulators, "
     "34 GB/s weight DRAM, 256 KiB weight FIFO; one DRAM for all, weight load not hidden: assumed",
-)  # fmt: skip
+)
 
 EYERISS_SIZE_WS = Architecture(
     name="eyeriss-size-ws", pe="int8", rows=12, columns=14, dataflow="ws",
@@ -34,7 +34,7 @@ EYERISS_SIZE_WS = Architecture(
     vector_lanes=14, clock_hz=200_000_000, technology="45nm-0.9V",
     source="Chen et al., JSSC 2017: 12 x 14 PEs, 108 KiB, 200 MHz; weight-stationary int8 instead "
     "of its row-stationary int16, the split of the buffer and the DRAM: assumed",
-)  # fmt: skip
+)
 
 EYERISS_SIZE_OS = Architecture(
     name="eyeriss-size-os", pe="int8", rows=12, columns=14, dataflow="os",
@@ -43,7 +43,7 @@ EYERISS_SIZE_OS = Architecture(
     vector_lanes=14, clock_hz=200_000_000, technology="45nm-0.9V",
     source="Chen et al., JSSC 2017: 12 x 14 PEs, 108 KiB, 200 MHz; output-stationary int8 instead "
     "of its row-stationary int16, the split of the buffer and the DRAM: assumed",
-)  # fmt: skip
+)
 
 EDGE_16X16_OS = Architecture(
     name="edge-16x16-os", pe="int8", rows=16, columns=16, dataflow="os",
@@ -51,7 +51,7 @@ EDGE_16X16_OS = Architecture(
     dram=Dram(kind="LPDDR4", bandwidth_bits_per_cycle=64),
     vector_lanes=16, clock_hz=500_000_000, technology="45nm-0.9V",
     source="a small edge array defined by this project; drain through the columns",
-)  # fmt: skip
+)
 
 GEMMINI_16X16_WS = Architecture(
     name="gemmini-16x16-ws", pe="int8", rows=16, columns=16, dataflow="ws",
@@ -60,7 +60,7 @@ GEMMINI_16X16_WS = Architecture(
     vector_lanes=16, clock_hz=1_000_000_000, technology="45nm-0.9V",
     source="Genc et al., DAC 2021: 16 x 16 int8, 256 KiB scratchpad, 64 KiB accumulators, 128-bit "
     "bus, 1 GHz; scratchpad cut in equal halves, weight load not hidden, no front end: assumed",
-)  # fmt: skip
+)
 
 BISMO_8X256X8 = Architecture(
     name="bismo-8x256x8", pe="popcount", rows=8, columns=8, depth=256, dataflow="bitserial",
@@ -70,11 +70,11 @@ BISMO_8X256X8 = Architecture(
     vector_lanes=8, clock_hz=200_000_000, technology="45nm-0.9V",
     source="Umuroglu et al., FPL 2018: 8 x 256 x 8 at 200 MHz, 6.5 binary TOPS on an FPGA; "
     "memory sizes, DRAM and prices of standard cells: assumed",
-)  # fmt: skip
+)
 
 PRESETS: tuple[Architecture, ...] = (
     TPU_V1, EYERISS_SIZE_WS, EYERISS_SIZE_OS, EDGE_16X16_OS, GEMMINI_16X16_WS, BISMO_8X256X8,
-)  # fmt: skip
+)
 
 
 def find(name: str) -> Architecture:

@@ -17,7 +17,7 @@ _FIELDS = {
     "conv": ("map height", "map width", "kernel height", "kernel width", "channels", "filters",
              "stride"),
     "gemm": ("M", "N", "K"),
-}  # fmt: skip
+}
 _LARGEST = 10**9
 
 
@@ -99,7 +99,7 @@ def _conv(name: str, H: int, W: int, R: int, S: int, C: int, F: int, stride: int
             channels=C // groups, height=H, width=W, kernel=(R, S), stride=(stride, stride),
             output=out,
         ),
-    )  # fmt: skip
+    )
 
 
 def _gemm(name: str, M: int, N: int, K: int) -> Gemm:

@@ -63,19 +63,25 @@ def traffic(layer: Gemm, p: Problem, architecture: Architecture, mapping: Mappin
 
 
 def _input_sweep_bits(layer: Gemm, p: Problem, a: Architecture, mapping: Mapping) -> int:
-    """Bits that one pass over the input reads: each element once where its windows overlap on chip.
+    """Bits that one sweep over the input reads: every element once, if what is used again stays.
 
-    If the rows of the map that one fold touches do not fit, every window is fetched by itself.
+    Else every window is fetched by itself [7.4.2].
     """
     stored = layer.input.elements // layer.groups * p.input_bits
-    window = layer.geometry
-    channels = window.channels
-    positions = min(a.rows, p.m)
-    if mapping.dataflow == "ws":
-        positions, channels = 1, ceil_div(a.rows, p.k // channels) + 1
-    if window.live_elements(positions, channels) * p.input_bits <= a.input.half_bits:
+    if _overlap(layer, p, a, mapping) * p.input_bits <= a.input.half_bits:
         return stored
     return max(stored, p.m * p.k * p.input_bits)
+
+
+def _overlap(layer: Gemm, p: Problem, a: Architecture, mapping: Mapping) -> int:
+    """Input elements that a sweep must hold so that none is fetched twice within it [7.4.2]."""
+    window = layer.geometry
+    if mapping.dataflow != "ws":
+        return window.live_elements(min(a.rows, p.m), window.channels)
+    area = p.k // window.channels
+    channels = ceil_div(a.rows, area) + 1 if mapping.weight_sweeps == 1 else window.channels
+    shared = window.live_elements(p.m, 1) if a.rows % area and p.k > a.rows else 0
+    return window.live_elements(1, channels) + shared
 
 
 def choose(layer: Gemm, p: Problem, architecture: Architecture) -> tuple[Mapping, Traffic]:
@@ -100,7 +106,7 @@ def stall_cycles(
         (c.input_sram_read_bits, a.input), (c.input_sram_write_bits, a.input),
         (c.weight_sram_read_bits, a.weights), (c.weight_sram_write_bits, a.weights),
         (c.output_sram_read_bits, a.output), (c.output_sram_write_bits, a.output),
-    )  # fmt: skip
+    )
     slowest = max(ceil_div(bits, memory.bandwidth_bits_per_cycle) for bits, memory in ports)
     overlapped = max(array_cycles, ceil_div(between, rate), slowest)
     return ceil_div(first_bits, rate) + overlapped + ceil_div(last_bits, rate) - array_cycles

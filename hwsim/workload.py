@@ -119,7 +119,7 @@ class _Reader:
                 kernel=(kernel[0], kernel[1]), stride=op.stride, padding=op.padding,
                 dilation=op.dilation, output=size,
             ),
-        )  # fmt: skip
+        )
 
     def _vector(self, node: waist.Node, fused: bool) -> Vector:
         work = node.op.work(*self.program.operands(node))
