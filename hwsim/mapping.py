@@ -68,29 +68,28 @@ def candidates(layer: Gemm, architecture: Architecture) -> tuple[Mapping, ...]:
 def _output_stationary(layer: Gemm, p: Problem, a: Architecture) -> tuple[Mapping, ...]:
     """Either a block of rows of X stays while W passes by, or a block of columns of W while X does.
 
-    Folds may run in any order, so a block is as many folds as half of the memory holds. Where not
-    even the rows of one fold fit, a block of columns is one fold wide [7.4.3].
+    A block may be several folds only if the stripe of the other operand that a fold takes can wait
+    for all of them. Where not even one fold of X fits, only blocks of W are left [7.4.3].
     """
     row_folds, column_folds = ceil_div(p.m, a.rows), ceil_div(p.n, a.columns)
     room = a.input.half_bits // p.input_bits
-    blocks = _most(row_folds, lambda folds: _live(layer, folds * a.rows) <= room)
-    column_bits = p.k * p.weight_bits
-    wide = 1
-    if blocks and p.n * column_bits <= a.weights.half_bits:
-        wide = column_folds
-    elif blocks:
-        wide = max(1, a.weights.half_bits // (a.columns * column_bits))
+    high = _most(row_folds, lambda folds: _live(layer, folds * a.rows) <= room)
+    columns = a.weights.half_bits // (p.k * p.weight_bits)
+    wide = column_folds if columns >= p.n else columns // a.columns
+    if wide == 0:
+        high = min(high, 1)
+    wide = max(1, wide) if high else 1
     weights_stay = Mapping(
         dataflow=a.dataflow, order="weights-stay",
         tile_m=min(a.rows, p.m), tile_k=p.k, tile_n=min(wide * a.columns, p.n),
         input_sweeps=ceil_div(column_folds, wide), weight_sweeps=row_folds,
     )
-    if blocks == 0:
+    if high == 0:
         return (weights_stay,)
     inputs_stay = Mapping(
         dataflow=a.dataflow, order="inputs-stay",
-        tile_m=min(blocks * a.rows, p.m), tile_k=p.k, tile_n=min(a.columns, p.n),
-        input_sweeps=1, weight_sweeps=ceil_div(row_folds, blocks),
+        tile_m=min(high * a.rows, p.m), tile_k=p.k, tile_n=min(a.columns, p.n),
+        input_sweeps=1, weight_sweeps=ceil_div(row_folds, high),
     )
     return inputs_stay, weights_stay
 

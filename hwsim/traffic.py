@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hwsim.architecture import Architecture
+from hwsim.architecture import Architecture, Memory
 from hwsim.checks import ceil_div, normalise
 from hwsim.counts import Counts, Problem
 from hwsim.layers import Gemm
@@ -46,8 +46,8 @@ def swept(bits: int, sweeps: int, resident_bits: int) -> int:
 def traffic(layer: Gemm, p: Problem, architecture: Architecture, mapping: Mapping) -> Traffic:
     """DRAM bits of one group of ``layer``: inputs and weights by their sweeps, outputs once."""
     sweep = _input_sweep_bits(layer, p, architecture, mapping)
-    inputs = swept(sweep, mapping.input_sweeps, architecture.input.half_bits)
-    room = architecture.weights.half_bits
+    inputs = swept(sweep, mapping.input_sweeps, _room(architecture.input, p.input_bits))
+    room = _room(architecture.weights, p.weight_bits)
     if mapping.order == "inputs-stay":
         weights = swept(p.k * p.n * p.weight_bits, mapping.weight_sweeps, room)
     else:
@@ -60,6 +60,11 @@ def traffic(layer: Gemm, p: Problem, architecture: Architecture, mapping: Mappin
         weight_read_bits=weights,
         output_write_bits=p.m * p.n * p.output_bits,
     )
+
+
+def _room(memory: Memory, bits: int) -> int:
+    """Bits of whole elements that half of the memory keeps."""
+    return memory.half_bits // bits * bits
 
 
 def _input_sweep_bits(layer: Gemm, p: Problem, a: Architecture, mapping: Mapping) -> int:
