@@ -91,14 +91,15 @@ class Window:
     def live_elements(self, positions: int, channels: int) -> int:
         """Input elements that ``positions`` consecutive output positions can touch at most.
 
-        Whole rows of the map are counted, of ``channels`` channels. Never more than the map itself;
-        never falling when ``positions`` grows [7.4.2].
+        Whole rows of the map are counted, of ``channels`` channels; every seam between two images
+        costs the overlap of two windows once more. Never more than the map itself; never falling
+        when ``positions`` grows [7.4.2].
         """
         rows = -(-(positions - 1) // self.output[1]) + 1
         reach = self.dilation[0] * (self.kernel[0] - 1) + 1
         touched = (rows - 1) * self.stride[0] + reach
-        if self.batch > 1:
-            touched += max(0, reach - self.stride[0])
+        seams = min(self.batch - 1, -(-(rows - 1) // self.output[0]))
+        touched += seams * max(0, reach - self.stride[0])
         touched = min(touched, self.batch * self.height)
         return touched * self.width * min(channels, self.channels)
 

@@ -73,13 +73,18 @@ def _input_sweep_bits(layer: Gemm, p: Problem, a: Architecture, mapping: Mapping
     Else every window is fetched by itself [7.4.2].
     """
     stored = layer.input.elements // layer.groups * p.input_bits
-    if _overlap(layer, p, a, mapping) * p.input_bits <= a.input.half_bits:
+    if overlap_elements(layer, p, a, mapping) * p.input_bits <= a.input.half_bits:
         return stored
     return max(stored, p.m * p.k * p.input_bits)
 
 
-def _overlap(layer: Gemm, p: Problem, a: Architecture, mapping: Mapping) -> int:
-    """Input elements that a sweep must hold so that none is fetched twice within it [7.4.2]."""
+def overlap_elements(layer: Gemm, p: Problem, a: Architecture, mapping: Mapping) -> int:
+    """Input elements that a sweep must hold so that none is fetched twice within it [7.4.2].
+
+    Output-stationary: all that the windows of one fold touch. Weight-stationary: the rows under one
+    window, in the channels of one slice of K, or in all if a sweep is several passes; and a whole
+    map of one channel where a slice ends in the middle of its kernel.
+    """
     window = layer.geometry
     if mapping.dataflow != "ws":
         return window.live_elements(min(a.rows, p.m), window.channels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from hwsim import presets
@@ -14,7 +14,7 @@ from hwsim.counts import Counts
 from hwsim.layers import Gemm, Operand, Window, Workload
 from hwsim.mapping import Mapping, candidates, problem
 from hwsim.simulate import simulate
-from hwsim.traffic import choose, stall_cycles, swept, traffic
+from hwsim.traffic import choose, overlap_elements, stall_cycles, swept, traffic
 
 
 def gemm(m: int, k: int, n: int) -> Gemm:
@@ -214,6 +214,7 @@ def test_windows_that_do_not_overlap_on_chip_are_fetched_one_by_one():
     H=st.integers(3, 9), R=st.integers(1, 3), stride=st.integers(1, 4), pad=st.integers(0, 2),
     batch=st.integers(1, 3), dilation=st.integers(1, 2), positions=st.integers(1, 30),
 )
+@example(H=3, R=3, stride=1, pad=0, batch=3, dilation=1, positions=3)
 def test_live_elements_bound_what_windows_touch(H, R, stride, pad, batch, dilation, positions):
     reach = dilation * (R - 1) + 1
     assume(H + 2 * pad >= reach)
@@ -236,6 +237,60 @@ def test_live_elements_bound_what_windows_touch(H, R, stride, pad, batch, dilati
     assert worst * H * 3 <= window.live_elements(positions, 3)
     assert window.live_elements(positions, 3) <= window.live_elements(positions + 1, 3)
     assert window.live_elements(total, 99) <= batch * H * H * 3
+
+
+def used(layer: Gemm, position: int, k: int) -> tuple[int, int, int, int] | None:
+    """The input element (image, channel, row, column) that a position multiplies in step k."""
+    w = layer.window
+    image, place = divmod(position, w.output[0] * w.output[1])
+    channel, tap = divmod(k, w.kernel[0] * w.kernel[1])
+    h = place // w.output[1] * w.stride[0] + tap // w.kernel[1] - w.padding[0][0]
+    c = place % w.output[1] * w.stride[1] + tap % w.kernel[1] - w.padding[1][0]
+    return (image, channel, h, c) if 0 <= h < w.height and 0 <= c < w.width else None
+
+
+@given(
+    base=st.sampled_from([presets.EDGE_16X16_OS, presets.GEMMINI_16X16_WS]),
+    H=st.integers(3, 7), R=st.integers(1, 3), C=st.integers(1, 5), stride=st.integers(1, 3),
+    pad=st.integers(0, 1), batch=st.integers(1, 2), rows=st.integers(1, 9),
+    pass_rows=st.integers(1, 60),
+)
+@example(base=presets.GEMMINI_16X16_WS, H=7, R=3, C=4, stride=1, pad=0, batch=1, rows=4,
+         pass_rows=60)
+@example(base=presets.GEMMINI_16X16_WS, H=7, R=3, C=5, stride=1, pad=0, batch=1, rows=9,
+         pass_rows=10)
+def test_overlap_holds_all_that_a_sweep_uses_again(
+    base, H, R, C, stride, pad, batch, rows, pass_rows
+):
+    layer = conv(H, R, C, 2, stride=stride, pad=pad, batch=batch)
+    a = machine(base, rows=rows, sizes=(4000, 4000, 16 * pass_rows))
+    mapping = candidates(layer, a)[0]
+    steps = []
+    if base.dataflow == "os":
+        steps = [grid(ms, range(layer.k)) for ms in blocks(layer.m, rows)]
+    else:
+        for ms in blocks(layer.m, mapping.tile_m):
+            steps += [grid(range(m, m + 1), ks) for ks in blocks(layer.k, rows) for m in ms]
+    first, last = {}, {}
+    for time, pairs in enumerate(steps):
+        for element in (used(layer, m, k) for m, k in pairs):
+            if element is not None:
+                first.setdefault(element, time)
+                last[element] = time
+    held = max(sum(first[e] <= t <= last[e] for e in first) for t in range(len(steps)))
+    assert held <= overlap_elements(layer, problem(layer, a), a, mapping)
+
+
+def test_a_block_of_folds_needs_the_stripe_of_the_other_operand():
+    """X would fit in two folds, but a stripe of W (2 columns of 20) does not: one fold, W thrice."""
+    a = machine(presets.EDGE_16X16_OS, sizes=(200, 60, 64))
+    layer = gemm(6, 20, 4)
+    inputs_stay = candidates(layer, a)[0]
+    assert (inputs_stay.order, inputs_stay.tile_m, inputs_stay.weight_sweeps) == ("inputs-stay", 2, 3)
+    p = problem(layer, a)
+    words = traffic(layer, p, a, inputs_stay)
+    assert (words.input_read_bits // 8, words.weight_read_bits // 8) == (120, 80 + 2 * (80 - 30))
+    assert executed(layer, a, inputs_stay) == (120, 180)
 
 
 def test_swept():
