@@ -35,6 +35,10 @@ def matrix(rows: int, columns: int, lo: int, hi: int, seed: int) -> list[list[in
     return [[rng.randint(lo, hi) for _ in range(columns)] for _ in range(rows)]
 
 
+def bounds(bits: int, signed: bool) -> tuple[int, int]:
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+
+
 def check_mac(closed, machine, problem: Problem, array: Array) -> None:
     X = matrix(problem.m, problem.k, -128, 127, 1)
     W = matrix(problem.k, problem.n, -128, 127, 2)
@@ -69,13 +73,12 @@ def test_weight_stationary_in_passes(pass_rows):
 def test_bit_serial_is_the_machine_over_every_small_size(rows, columns, depth, signed):
     array = Array(rows=rows, columns=columns, depth=depth)
     for a_bits, w_bits in ((1, 1), (2, 3), (3, 2)):
-        x_lo, x_hi = (-(1 << a_bits - 1), (1 << a_bits - 1) - 1) if signed[0] else (0, 2**a_bits - 1)
-        w_lo, w_hi = (-(1 << w_bits - 1), (1 << w_bits - 1) - 1) if signed[1] else (0, 2**w_bits - 1)
+        x_range, w_range = bounds(a_bits, signed[0]), bounds(w_bits, signed[1])
         for m in range(1, 5):
             for k in SIZES:
                 for n in range(1, 5):
                     p = Problem(m=m, k=k, n=n, input_bits=a_bits, weight_bits=w_bits)
-                    X, W = matrix(m, k, x_lo, x_hi, 3), matrix(k, n, w_lo, w_hi, 4)
+                    X, W = matrix(m, k, *x_range, 3), matrix(k, n, *w_range, 4)
                     values, activity = stepped_serial.bit_serial(X, W, p, array, signed=signed)
                     assert values == stepped.plain_product(X, W)
                     assert activity == dataflow.bit_serial(p, array)
