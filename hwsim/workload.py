@@ -58,7 +58,6 @@ class _Reader:
     def __init__(self, program: waist.Program, batch: int, trace: Codes) -> None:
         self.program, self.batch, self.trace = program, batch, trace
         self.uses = Counter(name for node in program.nodes for name in node.inputs)
-        self.uses[program.output] += 1
 
     def workload(self) -> Workload:
         fused_into: dict[str, str] = {}

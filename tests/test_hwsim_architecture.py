@@ -108,8 +108,8 @@ def test_broken_toml_is_named(tmp_path, old, new, seen):
 def test_broken_tables(tmp_path):
     with pytest.raises(ValueError, match=r"\[input\] input: 3, rule a table"):
         from_dict({"input": 3})
+    (tmp_path / "a.toml").write_bytes(b"\xff")
     with pytest.raises(ValueError, match=r"a\.toml: "):
-        (tmp_path / "a.toml").write_bytes(b"\xff")
         Architecture.from_toml(tmp_path / "a.toml")
     with pytest.raises(ValueError, match="input=3, rule Memory"):
         replace(presets.TPU_V1, input=3)

@@ -177,7 +177,7 @@ def write(path: Path, *lines: str) -> Path:
     return path
 
 
-CONV_HEADER = "Layer, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Filters, Strides,"
+CONV_HEADER = "Layer, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, F, Stride,"
 
 
 def test_output_size_is_the_ceiling(tmp_path):
@@ -256,10 +256,12 @@ def test_malformed_files(tmp_path):
 def test_any_text_gives_layers_or_a_value_error(tmp_path_factory, text, kind):
     path = tmp_path_factory.getbasetemp() / "fuzz.csv"
     path.write_text("header\n" + text, encoding="utf-8", errors="replace")
+    message = ""
     try:
         read_topology(path, kind=kind)
     except ValueError as error:
-        assert str(path) in str(error)
+        message = str(error)
+    assert not message or message.startswith(f"{path}:")
 
 
 def operand(elements: int, **more) -> Operand:
