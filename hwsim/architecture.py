@@ -142,7 +142,7 @@ class Architecture:
         """
         try:
             return from_dict(tomllib.loads(Path(path).read_text(encoding="utf-8")))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from None
 
 

@@ -17,6 +17,8 @@ from hwsim.report import Report
 from hwsim.simulate import simulate
 from hwsim.workload import load
 
+_FIGURES = (".png", ".svg", ".pdf")
+
 
 class _Parser(argparse.ArgumentParser):
     """Bad usage gets one line like every other error."""
@@ -75,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _simulate(options: argparse.Namespace) -> None:
+    if options.plot is not None and Path(options.plot).suffix.lower() not in _FIGURES:
+        raise ValueError(f"--plot {options.plot}: rule a name that ends in {', '.join(_FIGURES)}")
     architecture = _architecture(options.arch)
     report = simulate(load(options.workload, kind=options.topology), architecture)
     if options.csv is not None:
@@ -96,12 +100,10 @@ def _save_text(path: str, text: str) -> None:
 
 
 def _plot(report: Report, target: str) -> None:
-    kind = Path(target).suffix.lower()
-    if kind not in {".png", ".svg", ".pdf"}:
-        raise ValueError(f"--plot {target}: ends in {kind!r}, rule .png, .svg or .pdf")
     from hwsim.plot import plot
 
-    _write(target, lambda path: plot(report, path, format=kind[1:]))
+    format = Path(target).suffix.lower()[1:]
+    _write(target, lambda path: plot(report, path, format=format))
 
 
 def _write(target: str, save: Callable[[str], None]) -> None:

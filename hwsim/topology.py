@@ -70,7 +70,8 @@ def _parse(line: str, kind: str) -> tuple[str, list[int]]:
 
 
 def _size(name: str, cell: str) -> int:
-    if not (cell.isascii() and cell.isdigit()) or not 1 <= int(cell[:11]) <= _LARGEST:
+    short = cell.isascii() and cell.isdigit() and len(cell) <= len(str(_LARGEST))
+    if not short or not 1 <= int(cell) <= _LARGEST:
         raise ValueError(f"{name} {cell!r}, rule an integer from 1 to {_LARGEST}")
     return int(cell)
 

@@ -3,37 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from hwsim_cases import TOML
 
 import hwsim
 from hwsim import pe, presets
 from hwsim.architecture import Architecture, Dram, Memory, from_dict
-
-TOML = """
-name = "mine"
-pe = "int8"
-rows = 4
-columns = 6
-dataflow = "ws"
-vector_lanes = 6
-clock_hz = 100_000_000
-technology = "45nm-0.9V"
-source = "a test"
-[input]
-bytes = 1024
-word_bits = 32
-bandwidth_bits_per_cycle = 32
-[weights]
-bytes = 2048
-word_bits = 48
-bandwidth_bits_per_cycle = 48
-[output]
-bytes = 4096
-word_bits = 192
-bandwidth_bits_per_cycle = 192
-[dram]
-kind = "LPDDR4"
-bandwidth_bits_per_cycle = 64
-"""
 
 
 def read(tmp_path, text: str) -> Architecture:
@@ -78,6 +52,7 @@ BROKEN = [
     ("rows = 4", "rows = 4.0", "rows=4.0, rule an integer >= 1"),
     ("rows = 4", "rows = true", "rows=True, rule an integer >= 1"),
     ("rows = 4", "rows = 4\nbanks = 2", "unknown field 'banks'"),
+    ("rows = 4", "rows = " + "[" * 100_000, "recursion"),
     ("rows = 4\n", "", "field 'rows' is missing"),
     ("rows = 4", "rows = ", "Invalid value"),
     ('pe = "int8"', 'pe = "int7"', "PE kind 'int7': exist int8"),

@@ -6,8 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from test_hwsim_architecture import TOML
-from test_hwsim_workload import ALEXNET, small_program
+from hwsim_cases import ALEXNET, TOML, small_program
 
 from hwsim import presets
 from hwsim.cli import main
@@ -91,7 +90,8 @@ def bad(tmp_path) -> list[tuple[list[str], str]]:
         (["simulate", net, "--arch", str(tmp_path / "no.toml")], "no.toml: No such file"),
         (["simulate", net, *EDGE, "--topology", "gemm"], "alexnet.csv:2: "),
         (["simulate", net, *EDGE, "--csv", str(tmp_path / "no" / "x.csv")], "x.csv: No such file"),
-        (["simulate", net, *EDGE, "--plot", str(tmp_path / "x.gif")], "ends in '.gif'"),
+        (["simulate", net, *EDGE, "--plot", str(tmp_path / "x.gif"), "--csv",
+          str(tmp_path / "x.csv")], "x.gif: rule a name that ends in .png, .svg, .pdf"),
         (["simulate", net, *EDGE, "--topology", "lstm"], "invalid choice: 'lstm'"),
         (["simulate", net], "--arch"),
         (["sweep"], "invalid choice: 'sweep'"),

@@ -9,8 +9,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from test_hwsim_traffic import conv, gemm
-from test_hwsim_workload import ALEXNET, small_program
+from hwsim_cases import ALEXNET, conv, gemm, small_program
 
 import hwsim
 from hwsim import dataflow, presets, stepped

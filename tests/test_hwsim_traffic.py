@@ -5,48 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hwsim_cases import conv, gemm, machine
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from hwsim import presets
-from hwsim.architecture import Architecture, Memory
+from hwsim.architecture import Architecture
 from hwsim.counts import Counts
-from hwsim.layers import Gemm, Operand, Window, Workload
+from hwsim.layers import Gemm, Window, Workload
 from hwsim.mapping import Mapping, candidates, problem
 from hwsim.simulate import simulate
 from hwsim.traffic import choose, overlap_elements, stall_cycles, swept, traffic
-
-
-def gemm(m: int, k: int, n: int) -> Gemm:
-    def byte(elements: int) -> Operand:
-        return Operand(lo=-128, hi=127, elements=elements)
-
-    return Gemm(name="g", m=m, k=k, n=n, input=byte(m * k), weights=byte(k * n), output=byte(m * n))
-
-
-def conv(H: int, R: int, C: int, F: int, *, stride=1, pad=0, batch=1, groups=1) -> Gemm:
-    out = (H + 2 * pad - R) // stride + 1
-    m, k = batch * out * out, C // groups * R * R
-    return Gemm(
-        name="c", groups=groups, m=m, k=k, n=F // groups,
-        input=Operand(lo=0, hi=255, elements=batch * C * H * H),
-        weights=Operand(lo=-128, hi=127, elements=k * F),
-        output=Operand(lo=0, hi=255, elements=m * F),
-        window=Window(
-            batch=batch, channels=C // groups, height=H, width=H, kernel=(R, R),
-            stride=(stride, stride), padding=((pad, pad), (pad, pad)), output=(out, out),
-        ),
-    )
-
-
-def machine(
-    base: Architecture, *, rows=2, columns=2, sizes=(64, 64, 64), bandwidth=16, sram=64
-) -> Architecture:
-    memories = [Memory(bytes=n, word_bits=8, bandwidth_bits_per_cycle=sram) for n in sizes]
-    return replace(
-        base, rows=rows, columns=columns, input=memories[0], weights=memories[1],
-        output=memories[2], dram=replace(base.dram, bandwidth_bits_per_cycle=bandwidth),
-    )
 
 
 def with_bytes(base: Architecture, name: str, size: int) -> Architecture:
