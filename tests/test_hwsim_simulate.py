@@ -15,7 +15,7 @@ import hwsim
 from hwsim import dataflow, presets, stepped
 from hwsim.architecture import Architecture
 from hwsim.counts import Array, Problem
-from hwsim.layers import Operand, Vector, Workload
+from hwsim.layers import Gemm, Operand, Vector, Workload
 from hwsim.plot import plot
 from hwsim.simulate import simulate
 
@@ -180,3 +180,57 @@ def test_public_names():
     assert hwsim.simulate is simulate
     assert hwsim.Architecture is Architecture
     assert hwsim.Workload is Workload
+
+
+def counts_of(preset: Architecture, layer: Gemm) -> dict[str, int]:
+    """Counts of a layer that are not zero."""
+    report = simulate(Workload(name="w", layers=(layer,)), preset)
+    return {name: number for name, number in report.counts.as_dict().items() if number}
+
+
+def test_counts_by_hand():
+    """A 3 x 2 by 2 x 4 product on 2 x 2 arrays, worked out on paper; outputs of 20 bits."""
+    layer = replace(gemm(3, 2, 4), output=Operand(lo=0, hi=2**20 - 1, elements=12))
+    memory_side = {
+        "input_sram_write_bits": 6 * 8, "input_dram_read_bits": 6 * 8,
+        "weight_sram_write_bits": 8 * 8, "weight_dram_read_bits": 8 * 8,
+        "output_dram_write_bits": 12 * 32,
+    }
+    assert counts_of(replace(presets.EDGE_16X16_OS, rows=2, columns=2), layer) == {
+        "macs": 24, "pe_operations": 24,
+        "input_sram_read_bits": 2 * 6 * 8, "input_register_write_bits": 2 * 2 * 6 * 8,
+        "weight_sram_read_bits": 2 * 8 * 8, "weight_register_write_bits": 2 * 2 * 8 * 8,
+        # Row folds of 2 and 1: in each column one sum makes one move, then one makes one.
+        "accumulator_move_bits": 4 * (1 + 1) * 32,
+        "output_sram_write_bits": 12 * 32, "output_sram_read_bits": 12 * 32, **memory_side,
+    }
+    assert counts_of(replace(presets.GEMMINI_16X16_WS, rows=2, columns=2), layer) == {
+        "macs": 24, "pe_operations": 24,
+        "input_sram_read_bits": 2 * 6 * 8, "input_register_write_bits": 2 * 2 * 6 * 8,
+        "weight_sram_read_bits": 8 * 8, "weight_register_write_bits": 4 * (1 + 2) * 8,
+        "output_sram_write_bits": 12 * 32, "output_sram_read_bits": 12 * 32, **memory_side,
+    }
+    narrow = replace(
+        layer, input=Operand(lo=0, hi=3, elements=6), weights=Operand(lo=-1, hi=1, elements=8)
+    )
+    assert counts_of(replace(presets.BISMO_8X256X8, rows=2, columns=2, depth=1), narrow) == {
+        "macs": 24, "pe_operations": 24 * 4,
+        "input_sram_read_bits": 2 * 6 * 4, "weight_sram_read_bits": 2 * 8 * 4,
+        "output_sram_write_bits": 12 * 20, "output_sram_read_bits": 12 * 20,
+        "input_sram_write_bits": 6 * 2, "input_dram_read_bits": 6 * 2,
+        "weight_sram_write_bits": 8 * 2, "weight_dram_read_bits": 8 * 2,
+        "output_dram_write_bits": 12 * 20,
+    }
+
+
+def test_energy_and_utilisation_of_popcount_units():
+    """8 x 8 x 256 in 2 x 2 bits: four clocks of 64 units of 256 bits, all of them wanted."""
+    bits = {"input": Operand(lo=0, hi=3, elements=8 * 256)}
+    bits["weights"] = Operand(lo=-1, hi=1, elements=8 * 256)
+    layer = replace(gemm(8, 256, 8), **bits)
+    (report,) = simulate(Workload(name="w", layers=(layer,)), presets.BISMO_8X256X8).layers
+    assert report.compute_cycles == 4
+    assert report.utilisation == 4 / report.total_cycles
+    a_bit = 1.154 / 64 * (0.9 / 1.1) ** 2
+    assert report.energy_by_component_pj["pe"] == pytest.approx(4 * 64 * 256 * a_bit)
+    assert report.energy_by_component_pj["registers"] == 0
