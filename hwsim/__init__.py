@@ -7,6 +7,7 @@ counts and priced energy.
 from hwsim import presets as presets
 from hwsim.architecture import Architecture as Architecture
 from hwsim.layers import Workload as Workload
-from hwsim.simulate import simulate as simulate
+from hwsim.report import Report as Report
+from hwsim.simulator import simulate as simulate
 from hwsim.topology import read_topology as read_topology
 from hwsim.workload import from_program as from_program

@@ -14,7 +14,7 @@ from typing import NoReturn
 from hwsim import presets
 from hwsim.architecture import Architecture
 from hwsim.report import Report
-from hwsim.simulate import simulate
+from hwsim.simulator import simulate
 from hwsim.workload import load
 
 _FIGURES = (".png", ".svg", ".pdf")

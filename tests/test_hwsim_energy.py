@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hwsim import energy, presets
 from hwsim.counts import Counts
 from hwsim.energy import Price, Tariff
-from hwsim.simulate import tariffs
+from hwsim.simulator import tariffs
 
 TABLE = energy.table("45nm-0.9V")
 

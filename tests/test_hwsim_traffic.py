@@ -14,7 +14,7 @@ from hwsim.architecture import Architecture
 from hwsim.counts import Counts
 from hwsim.layers import Gemm, Window, Workload
 from hwsim.mapping import Mapping, candidates, problem
-from hwsim.simulate import simulate
+from hwsim.simulator import simulate
 from hwsim.traffic import choose, overlap_elements, stall_cycles, swept, traffic
 
 

@@ -1,6 +1,7 @@
 """Whole workloads: parts add up, the same bytes every time, layers that do not run are named."""
 
 import csv
+import importlib.util
 import io
 import json
 import math
@@ -17,7 +18,7 @@ from hwsim.architecture import Architecture
 from hwsim.counts import Array, Problem
 from hwsim.layers import Gemm, Operand, Vector, Workload
 from hwsim.plot import plot
-from hwsim.simulate import simulate
+from hwsim.simulator import simulate
 
 ALL = pytest.mark.parametrize("preset", presets.PRESETS, ids=lambda p: p.name)
 
@@ -176,10 +177,12 @@ def test_importing_is_light():
 
 
 def test_public_names():
-    """The function, whichever module of its name has been imported."""
+    """The function: no module is called ``hwsim.simulate``, so nothing can take its place."""
     assert hwsim.simulate is simulate
+    assert importlib.util.find_spec("hwsim.simulate") is None
     assert hwsim.Architecture is Architecture
     assert hwsim.Workload is Workload
+    assert isinstance(hwsim.simulate(hwsim.read_topology(ALEXNET), presets.TPU_V1), hwsim.Report)
 
 
 def counts_of(preset: Architecture, layer: Gemm) -> dict[str, int]:
@@ -234,3 +237,40 @@ def test_energy_and_utilisation_of_popcount_units():
     a_bit = 1.154 / 64 * (0.9 / 1.1) ** 2
     assert report.energy_by_component_pj["pe"] == pytest.approx(4 * 64 * 256 * a_bit)
     assert report.energy_by_component_pj["registers"] == 0
+
+
+def test_constants_of_a_program_cross_the_pins_once():
+    workload = hwsim.from_program(small_program())
+    report = simulate(workload, presets.EDGE_16X16_OS)
+    for layer, result in zip(workload.layers, report.layers, strict=True):
+        assert result.counts.parameter_dram_read_bits == layer.parameter_bits
+    assert report.counts.parameter_dram_read_bits > 0
+
+
+@pytest.mark.parametrize(
+    ("preset", "first_bits", "last_bits"),
+    [
+        (presets.EDGE_16X16_OS, 8 + 8, 3 * 8),  # one word of X and one of W
+        (presets.GEMMINI_16X16_WS, 3 * 8, 3 * 8),  # a row of weights
+        (presets.BISMO_8X256X8, (5 + 3) * 7, 3 * 8),  # a slice of every row and column
+    ],
+    ids=["os", "ws", "bitserial"],
+)
+def test_only_the_edges_wait_for_a_slow_pin(preset, first_bits, last_bits):
+    """Slow pins: all bits one after the other. Faster ones: two clocks before the array starts."""
+    slow = replace(preset, dram=replace(preset.dram, bandwidth_bits_per_cycle=1))
+    (layer,) = simulate(Workload(name="w", layers=(gemm(5, 7, 3),)), slow).layers
+    array = layer.compute_cycles + layer.fill_drain_cycles
+    between = layer.counts.dram_bits - first_bits - last_bits
+    assert layer.total_cycles == first_bits + max(array, between) + last_bits
+    # One bit short of taking the first words in one clock.
+    fast = replace(preset, dram=replace(preset.dram, bandwidth_bits_per_cycle=first_bits - 1))
+    wide = replace(fast, input=replace(fast.input, bandwidth_bits_per_cycle=10**6))
+    (layer,) = simulate(Workload(name="w", layers=(gemm(5, 7, 3),)), wide).layers
+    array = layer.compute_cycles + layer.fill_drain_cycles
+    between = layer.counts.dram_bits - first_bits - last_bits
+    rate = first_bits - 1
+    ports = max(-(-layer.counts.weight_sram_read_bits // wide.weights.bandwidth_bits_per_cycle),
+                -(-layer.counts.weight_sram_write_bits // wide.weights.bandwidth_bits_per_cycle))
+    overlapped = max(array, -(-between // rate), ports)
+    assert layer.total_cycles == 2 + overlapped + -(-last_bits // rate)
