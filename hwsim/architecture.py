@@ -1,0 +1,179 @@
+"""Architectures: an array, its memories, its clock, and where its figures come from."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from hwsim import energy
+from hwsim.checks import normalise
+from hwsim.counts import Array
+from hwsim.dataflow import DATAFLOWS, Dataflow
+from hwsim.pe import ProcessingElement, kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """An on-chip SRAM with one read and one write port.
+
+    ``bytes`` in all (half of it holds what is in use, half what is on its way), ``word_bits`` moved
+    by one access, ``bandwidth_bits_per_cycle`` of each port.
+    """
+
+    bytes: int
+    word_bits: int
+    bandwidth_bits_per_cycle: int
+
+    def __post_init__(self) -> None:
+        normalise(self, "Memory", "bytes word_bits bandwidth_bits_per_cycle")
+
+    @property
+    def half_bits(self) -> int:
+        """Bits that may stay while the other half is filled or emptied."""
+        return self.bytes * 8 // 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dram:
+    """Memory off the chip: its ``kind`` (a row of the DRAM prices) and its bandwidth."""
+
+    kind: str
+    bandwidth_bits_per_cycle: int
+
+    def __post_init__(self) -> None:
+        energy.dram_price(self.kind)
+        normalise(self, "Dram", "bandwidth_bits_per_cycle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """A machine: ``rows`` x ``columns`` PEs of kind ``pe`` under a ``dataflow``, and memories.
+
+    ``depth`` is the width in bits of one popcount unit (1 on MAC arrays). ``vector_lanes`` do one
+    element-wise operation a clock each. ``technology`` names the price table
+    (:data:`hwsim.energy.TABLES`). Raises ``ValueError`` naming the field, the value and the rule.
+    """
+
+    name: str
+    pe: str
+    rows: int
+    columns: int
+    depth: int = 1
+    dataflow: str
+    input: Memory
+    weights: Memory
+    output: Memory
+    dram: Dram
+    vector_lanes: int
+    clock_hz: int
+    technology: str
+    source: str
+
+    def __post_init__(self) -> None:
+        for name in ("name", "pe", "dataflow", "technology", "source"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value or "\n" in value:
+                raise ValueError(f"Architecture: {name}={value!r}, rule one line of text")
+        what = f"Architecture {self.name!r}"
+        for name in ("input", "weights", "output", "dram"):
+            wanted = Dram if name == "dram" else Memory
+            if not isinstance(getattr(self, name), wanted):
+                raise ValueError(f"{what}: {name}={getattr(self, name)!r}, rule {wanted.__name__}")
+        normalise(self, what, "rows columns depth vector_lanes clock_hz")
+        energy.table(self.technology)
+        self._check_fit(what)
+
+    def _check_fit(self, what: str) -> None:
+        if self.flow.style != self.element.style:
+            raise ValueError(
+                f"{what}: dataflow {self.dataflow!r} needs {self.flow.style} PEs, "
+                f"{self.pe!r} is {self.element.style}"
+            )
+        if self.flow.style == "mac" and self.depth != 1:
+            raise ValueError(f"{what}: depth={self.depth}, rule 1 on {self.dataflow!r}")
+        pe, lanes = self.element, self.depth if self.flow.style == "popcount" else 8
+        edge = (
+            ("input", self.rows * lanes, "one clock of inputs"),
+            ("weights", self.columns * lanes, "one clock of weights"),
+            ("output", self.columns * pe.accumulator_bits, "one row of sums"),
+        )
+        for name, bits, meaning in edge:
+            held = getattr(self, name).half_bits
+            if held < bits:
+                seen = f"half of {name} holds {held} bits"
+                raise ValueError(f"{what}: {seen}, rule at least {bits}: {meaning}")
+
+    @property
+    def element(self) -> ProcessingElement:
+        """The PE kind."""
+        return kind(self.pe)
+
+    @property
+    def flow(self) -> Dataflow:
+        """The dataflow, a row of :data:`hwsim.dataflow.DATAFLOWS`."""
+        for flow in DATAFLOWS:
+            if flow.name == self.dataflow:
+                return flow
+        names = ", ".join(flow.name for flow in DATAFLOWS)
+        raise ValueError(f"Architecture {self.name!r}: dataflow {self.dataflow!r}, exist {names}")
+
+    @property
+    def array(self) -> Array:
+        """The PEs, with the accumulator rows that half of the output memory gives a column."""
+        rows = None
+        if self.dataflow == "ws":
+            rows = self.output.half_bits // (self.columns * self.element.accumulator_bits)
+        return Array(rows=self.rows, columns=self.columns, depth=self.depth, pass_rows=rows)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as nested plain data, in field order; :func:`from_dict` reads it back."""
+        return _plain(self)
+
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str]) -> Architecture:
+        """Read a TOML file: the fields by name, memories as tables ``[input]``, ``[dram]``, ...
+
+        Raises ``ValueError`` naming the file where TOML is broken, a field is unknown or missing,
+        or a value breaks a rule.
+        """
+        try:
+            return from_dict(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from None
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    pairs = ((field.name, getattr(record, field.name)) for field in fields(record))
+    return {n: _plain(v) if isinstance(v, (Memory, Dram)) else v for n, v in pairs}
+
+
+def _record(kind: Any, what: str, values: Any) -> Any:
+    """Build a record from a mapping that has its fields, all without a default and no others."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{what}: {values!r}, rule a table")
+    known = {field.name: field for field in fields(kind)}
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        raise ValueError(f"{what}: unknown field {unknown[0]!r}, rule {', '.join(known)}")
+    missing = [n for n, f in known.items() if f.default is MISSING and n not in values]
+    if missing:
+        raise ValueError(f"{what}: field {missing[0]!r} is missing")
+    return kind(**values)
+
+
+def from_dict(values: Mapping[str, Any]) -> Architecture:
+    """An architecture from nested plain data; raises ``ValueError`` as the record does."""
+    values = dict(values)
+    for name in ("input", "weights", "output", "dram"):
+        if name in values:
+            try:
+                values[name] = _record(Dram if name == "dram" else Memory, name, values[name])
+            except ValueError as error:
+                raise ValueError(f"[{name}] {error}") from None
+    architecture = _record(Architecture, "architecture", values)
+    assert isinstance(architecture, Architecture)
+    return architecture

@@ -1,0 +1,28 @@
+"""Checks that the records of the simulator share: integers that really are integers."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+
+def whole(record: str, name: str, value: Any, least: int = 1) -> int:
+    """``value`` as a Python int of at least ``least``; raises ``ValueError`` naming all three."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or number < least:
+        raise ValueError(f"{record}: {name}={value!r}, rule an integer >= {least}")
+    return number
+
+
+def normalise(record: Any, what: str, names: str, least: int = 1) -> None:
+    """Check the named integer fields of a frozen record and store them as Python ints."""
+    for name in names.split():
+        object.__setattr__(record, name, whole(what, name, getattr(record, name), least))
+
+
+def ceil_div(a: int, b: int) -> int:
+    """The least integer that is not below a / b (b > 0)."""
+    return -(-a // b)

@@ -1,0 +1,150 @@
+"""The command line ``hwsim``: simulate a workload, list the architectures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from hwsim import presets
+from hwsim.architecture import Architecture
+from hwsim.report import Report
+from hwsim.simulator import simulate
+from hwsim.workload import load
+
+_FIGURES = (".png", ".svg", ".pdf")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Bad usage gets one line like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, or 2 after one line about bad input."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], None] = options.command
+    try:
+        command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename is not None else ""
+        return _refuse(f"{what}{error.strerror or error}")
+    except ValueError as error:
+        return _refuse(str(error))
+    return 0
+
+
+def _refuse(message: str) -> int:
+    print(f"hwsim: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="hwsim", description="Cycles and energy of networks on accelerators.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    sim = commands.add_parser(
+        "simulate", help="cost of a workload on an architecture",
+        description="Cycles, memory traffic and energy of every layer of a workload.",
+    )
+    sim.set_defaults(command=_simulate)
+    sim.add_argument("workload", metavar="WORKLOAD", help="a program file or a topology CSV")
+    sim.add_argument(
+        "--arch", required=True, metavar="NAME_OR_TOML", help="a preset, or a TOML file"
+    )
+    sim.add_argument(
+        "--topology", choices=("conv", "gemm"), help="layout of a topology CSV (default conv)"
+    )
+    sim.add_argument("--json", action="store_true", help="print the report as JSON, not a table")
+    sim.add_argument("--csv", metavar="PATH", help="also write a CSV, one line a layer")
+    sim.add_argument("--plot", metavar="PATH", help="also write a figure (.png, .svg, .pdf)")
+    archs = commands.add_parser(
+        "archs", help="the named architectures and their sources",
+        description="The architectures that --arch knows by name.",
+    )
+    archs.set_defaults(command=_archs)
+    archs.add_argument("--json", action="store_true", help="print them as JSON")
+    return parser
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    if options.plot is not None and Path(options.plot).suffix.lower() not in _FIGURES:
+        raise ValueError(f"--plot {options.plot}: rule a name that ends in {', '.join(_FIGURES)}")
+    architecture = _architecture(options.arch)
+    report = simulate(load(options.workload, kind=options.topology), architecture)
+    if options.csv is not None:
+        _write(options.csv, lambda path: _save_text(path, report.to_csv()))
+    if options.plot is not None:
+        _plot(report, options.plot)
+    sys.stdout.write(report.to_json() if options.json else report.to_table())
+
+
+def _architecture(name: str) -> Architecture:
+    """A preset by name; anything that looks like a file is read as TOML."""
+    if name.endswith(".toml") or os.sep in name or Path(name).is_file():
+        return Architecture.from_toml(name)
+    return presets.find(name)
+
+
+def _save_text(path: str, text: str) -> None:
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def _plot(report: Report, target: str) -> None:
+    from hwsim.plot import plot
+
+    format = Path(target).suffix.lower()[1:]
+    _write(target, lambda path: plot(report, path, format=format))
+
+
+def _write(target: str, save: Callable[[str], None]) -> None:
+    """Write under a temporary name in the same folder, then rename: all or nothing."""
+    folder = Path(target).absolute().parent
+    try:
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".hwsim-", suffix=".part")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, target) from None
+    os.close(handle)
+    try:
+        save(temporary)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, target) from None
+        raise
+
+
+def _umask() -> int:
+    """The mask of new files; reading it needs a change and a change back."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _archs(options: argparse.Namespace) -> None:
+    if options.json:
+        known = [architecture.as_dict() for architecture in presets.PRESETS]
+        sys.stdout.write(json.dumps(known, indent=2) + "\n")
+        return
+    for a in presets.PRESETS:
+        size = f"{a.rows} x {a.columns}" + (f" x {a.depth} bits" if a.depth > 1 else "")
+        sizes = (("input", a.input), ("weights", a.weights), ("output", a.output))
+        memories = ", ".join(f"{name} {memory.bytes // 1024} KiB" for name, memory in sizes)
+        print(f"{a.name}: {size} {a.pe}, {a.dataflow}, {a.clock_hz / 1e6:g} MHz; {memories}; "
+              f"{a.dram.kind} {a.dram.bandwidth_bits_per_cycle} bits a cycle; {a.technology}")
+        print(f"    {a.source}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

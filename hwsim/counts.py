@@ -1,0 +1,130 @@
+"""What a machine does, in exact integers: the problem, the array, and the events counted.
+
+Everything is a Python int, so nothing wraps and nothing is rounded. Memory and register traffic is
+counted in bits, since the widths of the operands are part of the question. Prices come later
+(:mod:`hwsim.energy`). Chapter [7.2] of the specification defines each count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from hwsim.checks import normalise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One matrix product X (m, k) x W (k, n) with the widths its operands have in the machine.
+
+    ``input_bits`` and ``weight_bits`` are the stored widths of X and W, ``output_bits`` that of a
+    finished result, ``accumulator_bits`` that of a partial sum.
+    """
+
+    m: int
+    k: int
+    n: int
+    input_bits: int = 8
+    weight_bits: int = 8
+    output_bits: int = 8
+    accumulator_bits: int = 32
+
+    def __post_init__(self) -> None:
+        names = "m k n input_bits weight_bits output_bits accumulator_bits"
+        normalise(self, "Problem", names)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the product: m * k * n."""
+        return self.m * self.k * self.n
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Array:
+    """The processing elements: ``rows`` x ``columns``, each ``depth`` bits deep (bit-serial only).
+
+    ``pass_rows`` is the number of rows of X that a weight-stationary array streams past one load
+    of weights: as many as the accumulator memory under a column holds; ``None`` for no limit.
+    """
+
+    rows: int
+    columns: int
+    depth: int = 1
+    pass_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        normalise(self, "Array", "rows columns depth")
+        if self.pass_rows is not None:
+            normalise(self, "Array", "pass_rows")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Events of a layer, all exact and none negative; ``+`` and ``*`` (by an int) combine them."""
+
+    macs: int = 0
+    pe_operations: int = 0
+    input_register_write_bits: int = 0
+    weight_register_write_bits: int = 0
+    accumulator_move_bits: int = 0
+    input_sram_read_bits: int = 0
+    input_sram_write_bits: int = 0
+    weight_sram_read_bits: int = 0
+    weight_sram_write_bits: int = 0
+    output_sram_read_bits: int = 0
+    output_sram_write_bits: int = 0
+    input_dram_read_bits: int = 0
+    weight_dram_read_bits: int = 0
+    parameter_dram_read_bits: int = 0
+    output_dram_write_bits: int = 0
+    additions: int = 0
+    multiplications: int = 0
+    comparisons: int = 0
+
+    def __post_init__(self) -> None:
+        normalise(self, "Counts", " ".join(field.name for field in fields(self)), least=0)
+
+    def __add__(self, other: Counts) -> Counts:
+        mine, its = self.as_dict(), other.as_dict()
+        return Counts(**{name: mine[name] + its[name] for name in mine})
+
+    def __mul__(self, times: int) -> Counts:
+        return Counts(**{name: value * times for name, value in self.as_dict().items()})
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts by name, in the order of the fields."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def dram_bits(self) -> int:
+        """All bits that cross the pins of the chip."""
+        reads = self.input_dram_read_bits + self.weight_dram_read_bits
+        return reads + self.parameter_dram_read_bits + self.output_dram_write_bits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What the array does for one problem: clocks, split in two, and what it counts.
+
+    ``compute_cycles`` are the clocks in which new work enters the array (a reduction step, a row of
+    X, a pair of bit planes), ``fill_drain_cycles`` all others. Memory beyond the on-chip SRAMs is
+    no part of it.
+    """
+
+    compute_cycles: int
+    fill_drain_cycles: int
+    counts: Counts
+
+    def __post_init__(self) -> None:
+        normalise(self, "Activity", "compute_cycles fill_drain_cycles", least=0)
+
+    @property
+    def cycles(self) -> int:
+        """All clocks of the array."""
+        return self.compute_cycles + self.fill_drain_cycles
+
+    def __mul__(self, times: int) -> Activity:
+        return Activity(
+            compute_cycles=self.compute_cycles * times,
+            fill_drain_cycles=self.fill_drain_cycles * times,
+            counts=self.counts * times,
+        )

@@ -1,0 +1,111 @@
+"""Figures of a report: cycles and energy of every layer as stacked bars."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from hwsim.report import LayerReport, Report
+
+_CYCLE_PARTS = (
+    ("compute_cycles", "compute", "#30638e"),
+    ("fill_drain_cycles", "fill and drain", "#a9c5df"),
+    ("stall_cycles", "waiting for memory", "#d1495b"),
+)
+_COMPONENTS = (
+    ("pe", "PEs", "#30638e"),
+    ("registers", "registers", "#a9c5df"),
+    ("input_sram", "input SRAM", "#2e7d5b"),
+    ("weight_sram", "weight SRAM", "#7fb69a"),
+    ("output_sram", "output SRAM", "#c5dfd0"),
+    ("dram", "DRAM", "#d1495b"),
+    ("vector", "element-wise", "#edae49"),
+)
+_MOST_LABELS = 60
+_CYCLE_UNITS = ((1.0, "cycles"), (1e3, "thousand cycles"), (1e6, "million cycles"))
+_ENERGY_UNITS = ((1.0, "energy, pJ"), (1e3, "energy, nJ"), (1e6, "energy, µJ"), (1e9, "energy, mJ"))
+#: No dates and no random names in the files: the same report gives the same bytes.
+_METADATA: dict[str, dict[str, str | None]] = {
+    "png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None},
+}
+
+
+def plot(report: Report, path: str | os.PathLike[str], *, format: str = "png") -> None:
+    """Write the figure of ``report`` as ``png``, ``svg`` or ``pdf``, the same bytes every time.
+
+    Layers that take no clock and a thousandth of the energy or less are left out, and counted in
+    the title.
+    """
+    layers = [layer for layer in report.layers if _matters(layer, report)]
+    left_out = len(report.layers) - len(layers)
+    width = min(24.0, max(7.0, 2.5 + 0.34 * len(layers)))
+    figure = Figure(figsize=(width, 7.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    above, below = figure.subplots(2, 1, sharex=True)
+    cycles = [
+        (label, colour, [getattr(layer, name) for layer in layers])
+        for name, label, colour in _CYCLE_PARTS
+    ]
+    energies = [
+        (label, colour, [layer.energy_by_component_pj[name] for layer in layers])
+        for name, label, colour in _COMPONENTS
+    ]
+    _stack(above, cycles, _CYCLE_UNITS)
+    _stack(below, energies, _ENERGY_UNITS)
+    _name_layers(below, [layer.name for layer in layers])
+    figure.suptitle(_title(report, left_out), fontsize=11)
+    with rc_context({"svg.hashsalt": "hwsim"}):
+        figure.savefig(os.fspath(path), dpi=130, format=format, metadata=_METADATA[format])
+
+
+def _matters(layer: LayerReport, report: Report) -> bool:
+    return layer.total_cycles > 0 or layer.energy_pj > report.energy_pj / 1000
+
+
+def _title(report: Report, left_out: int) -> str:
+    text = (
+        f"{report.workload} on {report.architecture.name}: {report.total_cycles:,} cycles, "
+        f"{report.energy_pj / 1e6:,.4g} µJ ({report.architecture.technology}, switching only)"
+    )
+    return f"{text}\nnot shown, since they cost next to nothing: {left_out}" if left_out else text
+
+
+def _stack(
+    axes: Any,
+    parts: Sequence[tuple[str, str, Sequence[float]]],
+    units: Sequence[tuple[float, str]],
+) -> None:
+    """Bars on top of each other, in the largest unit that the tallest of them reaches."""
+    tallest = max(sum(values) for values in zip(*(part[2] for part in parts), strict=True))
+    divisor, label = [unit for unit in units if unit[0] <= max(tallest, 1.0)][-1]
+    places = range(len(parts[0][2]))
+    base = [0.0] * len(places)
+    for name, colour, values in parts:
+        if any(values):
+            heights = [value / divisor for value in values]
+            axes.bar(places, heights, bottom=base, color=colour, label=name, width=0.75)
+            base = [b + height for b, height in zip(base, heights, strict=True)]
+    axes.set_ylabel(label)
+    axes.set_ylim(0, 1.05 * max(*base, 1e-9))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", linewidth=0.4, alpha=0.5)
+    axes.set_axisbelow(True)
+    axes.legend(
+        frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), reverse=True
+    )
+
+
+def _name_layers(axes: Any, names: Sequence[str]) -> None:
+    step = -(-len(names) // _MOST_LABELS)
+    places = range(0, len(names), step)
+    slanted = len(names) > 4
+    axes.set_xticks(
+        list(places), [names[i] for i in places], rotation=45 if slanted else 0,
+        ha="right" if slanted else "center", rotation_mode="anchor", fontsize=8,
+    )
+    axes.set_xlim(-0.6, len(names) - 0.4)

@@ -1,0 +1,216 @@
+"""Reports: what a workload costs on an architecture, layer by layer, as records, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from hwsim.architecture import Architecture
+from hwsim.checks import normalise
+from hwsim.counts import Counts
+from hwsim.energy import Price
+from hwsim.mapping import Mapping
+
+#: Version of the JSON layout.
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerReport:
+    """One layer: its clocks in three parts, its exact counts, its energy by component in pJ.
+
+    ``compute_cycles``: new work enters the array; ``fill_drain_cycles``: it is loaded, filled or
+    emptied; ``stall_cycles``: it waits for memory. ``utilisation`` is the share of the array's
+    products that were wanted, over all clocks of the layer.
+    """
+
+    name: str
+    kind: str
+    groups: int
+    m: int
+    k: int
+    n: int
+    mapping: Mapping | None
+    compute_cycles: int
+    fill_drain_cycles: int
+    stall_cycles: int
+    utilisation: float
+    counts: Counts
+    energy_by_component_pj: dict[str, float]
+
+    def __post_init__(self) -> None:
+        names = "compute_cycles fill_drain_cycles stall_cycles"
+        normalise(self, f"LayerReport {self.name!r}", names, least=0)
+
+    @property
+    def total_cycles(self) -> int:
+        """All clocks of the layer."""
+        return self.compute_cycles + self.fill_drain_cycles + self.stall_cycles
+
+    @property
+    def energy_pj(self) -> float:
+        """Energy of the layer in pJ."""
+        return math.fsum(self.energy_by_component_pj.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, units in the names."""
+        mapping = None
+        if self.mapping is not None:
+            fields = ("dataflow", "order", "tile_m", "tile_k", "tile_n")
+            mapping = {name: getattr(self.mapping, name) for name in fields}
+            mapping["input_sweeps"] = self.mapping.input_sweeps
+            mapping["weight_sweeps"] = self.mapping.weight_sweeps
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "groups": self.groups,
+            "m": self.m,
+            "k": self.k,
+            "n": self.n,
+            "mapping": mapping,
+            "total_cycles": self.total_cycles,
+            "compute_cycles": self.compute_cycles,
+            "fill_drain_cycles": self.fill_drain_cycles,
+            "stall_cycles": self.stall_cycles,
+            "utilisation": self.utilisation,
+            "energy_pj": self.energy_pj,
+            "energy_by_component_pj": dict(self.energy_by_component_pj),
+            "counts": self.counts.as_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A workload on an architecture; ``prices`` are those the energies were made with."""
+
+    workload: str
+    architecture: Architecture
+    layers: tuple[LayerReport, ...]
+    prices: tuple[Price, ...]
+
+    @property
+    def total_cycles(self) -> int:
+        """Clocks of all layers, one after the other."""
+        return sum(layer.total_cycles for layer in self.layers)
+
+    @property
+    def energy_pj(self) -> float:
+        """Switching energy of all layers in pJ."""
+        return math.fsum(layer.energy_pj for layer in self.layers)
+
+    @property
+    def energy_by_component_pj(self) -> dict[str, float]:
+        """pJ of all layers by component, in the order of the layers' own tables."""
+        names = dict.fromkeys(name for la in self.layers for name in la.energy_by_component_pj)
+        parts = [layer.energy_by_component_pj for layer in self.layers]
+        return {name: math.fsum(part.get(name, 0.0) for part in parts) for name in names}
+
+    @property
+    def counts(self) -> Counts:
+        """Counts of all layers."""
+        return sum((layer.counts for layer in self.layers), start=Counts())
+
+    @property
+    def seconds(self) -> float:
+        """Time at the clock of the architecture."""
+        return self.total_cycles / self.architecture.clock_hz
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data; the same report always gives the same text."""
+        return {
+            "format": FORMAT_VERSION,
+            "workload": self.workload,
+            "architecture": self.architecture.as_dict(),
+            "total_cycles": self.total_cycles,
+            "seconds": self.seconds,
+            "energy_pj": self.energy_pj,
+            "energy_by_component_pj": self.energy_by_component_pj,
+            "layers": [layer.as_dict() for layer in self.layers],
+            "prices": [
+                {
+                    "name": p.name, "pj": p.pj, "unit": p.unit, "node_nm": p.node_nm,
+                    "voltage_v": p.voltage_v, "scaling": p.scaling, "source": p.source,
+                }
+                for p in self.prices
+            ],
+        }
+
+    def to_json(self) -> str:
+        """The report as JSON text, the same bytes every time."""
+        return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
+
+    def to_csv(self) -> str:
+        """One line a layer, units in the column names."""
+        rows = []
+        for layer in self.layers:
+            row = layer.as_dict()
+            counts, parts = row.pop("counts"), row.pop("energy_by_component_pj")
+            mapping = row.pop("mapping") or {}
+            row["order"] = mapping.get("order", "")
+            row.update({f"{name}_energy_pj": pj for name, pj in parts.items()})
+            rows.append({**row, **counts})
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+
+    def to_table(self) -> str:
+        """Aligned text for people: a line a layer, totals, and the technology of the energies."""
+        head = ("layer", "kind", "G", "m", "k", "n", "compute cyc", "fill-drain cyc",
+                "stall cyc", "total cyc", "util %", "DRAM kbit", "energy nJ")
+        rows = [head, *(_table_row(layer) for layer in self.layers)]
+        total = ("all", *[""] * 5, *(str(sum(getattr(layer, f"{part}_cycles") for layer in
+                 self.layers)) for part in ("compute", "fill_drain", "stall")),
+                 str(self.total_cycles), "", f"{self.counts.dram_bits / 1e3:.1f}",
+                 f"{self.energy_pj / 1e3:.1f}")
+        rows.append(total)
+        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        lines = [_aligned(row, widths) for row in rows]
+        rule = "-" * len(lines[0])
+        lines[1:1] = [rule]
+        lines[-1:-1] = [rule]
+        return "\n".join([self._title(), "", *lines, "", *self._notes()]) + "\n"
+
+    def _title(self) -> str:
+        a = self.architecture
+        size = f"{a.rows} x {a.columns}" + (f" x {a.depth} bits" if a.depth > 1 else "")
+        return (
+            f"{self.workload} on {a.name}: {size} {a.pe} PEs, {a.flow.meaning}, "
+            f"{a.clock_hz / 1e6:g} MHz"
+        )
+
+    def _notes(self) -> list[str]:
+        total = self.energy_pj
+        shares = ", ".join(
+            f"{name} {100 * pj / total:.1f} %" for name, pj in self.energy_by_component_pj.items()
+        )
+        return [
+            f"time {self.seconds * 1e3:.4g} ms, energy {total / 1e6:.4g} uJ: {shares}",
+            f"energy: switching only, {self.architecture.technology} prices, DRAM "
+            f"{self.architecture.dram.kind}; sources of every price in the JSON report",
+        ]
+
+
+def _table_row(layer: LayerReport) -> tuple[str, ...]:
+    sizes = (layer.groups, layer.m, layer.k, layer.n) if layer.kind == "Gemm" else ("",) * 4
+    return (
+        layer.name, layer.kind, *(str(size) for size in sizes),
+        str(layer.compute_cycles), str(layer.fill_drain_cycles), str(layer.stall_cycles),
+        str(layer.total_cycles),
+        f"{100 * layer.utilisation:.1f}" if layer.kind == "Gemm" else "",
+        f"{layer.counts.dram_bits / 1e3:.1f}", f"{layer.energy_pj / 1e3:.1f}",
+    )
+
+
+def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
+    """Two columns of names to the left, numbers to the right."""
+    cells = [
+        cell.ljust(width) if i < 2 else cell.rjust(width)
+        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()

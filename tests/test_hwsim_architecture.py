@@ -1,0 +1,112 @@
+"""Architectures: presets, TOML, and what is refused."""
+
+from dataclasses import replace
+
+import pytest
+from hwsim_cases import TOML
+
+import hwsim
+from hwsim import pe, presets
+from hwsim.architecture import Architecture, Dram, Memory, from_dict
+
+
+def read(tmp_path, text: str) -> Architecture:
+    path = tmp_path / "a.toml"
+    path.write_text(text, encoding="utf-8")
+    return Architecture.from_toml(path)
+
+
+def test_toml_is_read(tmp_path):
+    a = read(tmp_path, TOML)
+    assert (a.rows, a.columns, a.depth, a.flow.name) == (4, 6, 1, "ws")
+    assert a.weights == Memory(bytes=2048, word_bits=48, bandwidth_bits_per_cycle=48)
+    # Half of 4096 bytes over six columns of 32-bit sums.
+    assert a.array.pass_rows == 4096 * 8 // 2 // (6 * 32)
+
+
+@pytest.mark.parametrize("preset", presets.PRESETS, ids=lambda p: p.name)
+def test_presets_round_trip_and_have_sources(preset):
+    assert from_dict(preset.as_dict()) == preset
+    assert presets.find(preset.name) is preset
+    assert "assumed" in preset.source or "defined by this project" in preset.source
+
+
+def test_presets_as_attributes():
+    assert hwsim.presets.TPU_V1.rows == 256
+    named = [value for value in vars(presets).values() if isinstance(value, Architecture)]
+    assert tuple(named) == presets.PRESETS
+    assert len({preset.name for preset in presets.PRESETS}) == len(presets.PRESETS)
+
+
+def test_bandwidths_of_presets_feed_their_arrays():
+    """No preset waits for its own SRAMs: a port carries at least what the array takes a clock."""
+    for a in presets.PRESETS:
+        lanes = a.depth if a.flow.style == "popcount" else 8
+        assert a.input.bandwidth_bits_per_cycle >= a.rows * lanes
+        assert a.weights.bandwidth_bits_per_cycle >= a.columns * lanes
+        assert a.output.bandwidth_bits_per_cycle >= a.columns * 32
+
+
+BROKEN = [
+    ("rows = 4", "rows = 0", "rows=0, rule an integer >= 1"),
+    ("rows = 4", "rows = 4.0", "rows=4.0, rule an integer >= 1"),
+    ("rows = 4", "rows = true", "rows=True, rule an integer >= 1"),
+    ("rows = 4", "rows = 4\nbanks = 2", "unknown field 'banks'"),
+    ("rows = 4", "rows = " + "[" * 100_000, "recursion"),
+    ("rows = 4\n", "", "field 'rows' is missing"),
+    ("rows = 4", "rows = ", "Invalid value"),
+    ('pe = "int8"', 'pe = "int7"', "PE kind 'int7': exist int8"),
+    ('dataflow = "ws"', 'dataflow = "rs"', "dataflow 'rs', exist os, ws"),
+    ('dataflow = "ws"', 'dataflow = "bitserial"', "needs popcount PEs, 'int8' is mac"),
+    ('dataflow = "ws"', 'dataflow = "ws"\ndepth = 4', "depth=4, rule 1 on 'ws'"),
+    ('technology = "45nm-0.9V"', 'technology = "7nm"', "technology '7nm': exist 45nm-0.9V"),
+    ('source = "a test"', 'source = ""', "source='', rule one line of text"),
+    ('kind = "LPDDR4"', 'kind = "DDR9"', "[dram] DRAM kind 'DDR9': exist LPDDR4"),
+    ("bytes = 1024", "bytes = -1", "[input] Memory: bytes=-1"),
+    ("bytes = 1024", "bytes = 7", "half of input holds 28 bits, rule at least 32"),
+    ("bytes = 4096", "bytes = 47", "half of output holds 188 bits, rule at least 192"),
+    ("word_bits = 48", "", "[weights] weights: field 'word_bits' is missing"),
+    ("word_bits = 48", "word_bits = 48\nports = 1", "[weights] weights: unknown field 'ports'"),
+    ("[dram]", "[ram]", "unknown field 'ram'"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "seen"), BROKEN)
+def test_broken_toml_is_named(tmp_path, old, new, seen):
+    assert old in TOML
+    with pytest.raises(ValueError, match=r"a\.toml: ") as caught:
+        read(tmp_path, TOML.replace(old, new))
+    assert seen in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_broken_tables(tmp_path):
+    with pytest.raises(ValueError, match=r"\[input\] input: 3, rule a table"):
+        from_dict({"input": 3})
+    (tmp_path / "a.toml").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=r"a\.toml: "):
+        Architecture.from_toml(tmp_path / "a.toml")
+    with pytest.raises(ValueError, match="input=3, rule Memory"):
+        replace(presets.TPU_V1, input=3)
+    with pytest.raises(ValueError, match="dram=3, rule Dram"):
+        replace(presets.TPU_V1, dram=3)
+    with pytest.raises(ValueError, match="architecture 'x': exist tpu-v1-like"):
+        presets.find("x")
+    with pytest.raises(ValueError, match="Dram: bandwidth_bits_per_cycle=0"):
+        Dram(kind="HBM2", bandwidth_bits_per_cycle=0)
+
+
+def test_pe_kinds():
+    assert len({kind.name for kind in pe.KINDS}) == len(pe.KINDS)
+    int8, popcount = pe.kind("int8"), pe.kind("popcount")
+    assert [int8.storage_bits(n) for n in (1, 8, 9, 17, 33, 65)] == [8, 8, 16, 32, 64, 65]
+    assert [popcount.storage_bits(n) for n in (1, 3, 20)] == [1, 3, 20]
+    assert int8.refusal(8, 8, False, 32) == ""
+    assert "9-bit inputs" in int8.refusal(9, 8, False, None)
+    assert "9-bit weights" in int8.refusal(8, 9, False, None)
+    assert "33-bit accumulators" in int8.refusal(8, 8, False, 33)
+    ternary = pe.kind("ternary2")
+    assert "ternary" in ternary.refusal(2, 2, False, None)
+    assert ternary.refusal(2, 2, True, 16) == ""
+    with pytest.raises(ValueError, match="style='fpu', rule 'mac' or 'popcount'"):
+        replace(int8, style="fpu")
