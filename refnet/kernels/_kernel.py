@@ -1,0 +1,47 @@
+"""What a kernel is: the one set of compiler options, and the record that offers a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
+
+from numba import njit
+
+from refnet.program import IntArray, Op
+
+#: A prepared operator: step(activations, out) fills ``out``, whose dtype the result type fixes.
+#: Activations are C-contiguous, aligned, in native byte order and of a storage dtype [1.1.3]; the
+#: batch holds at least one image. A step keeps no state between calls, so threads may share it.
+Step = Callable[[tuple[IntArray, ...], IntArray], None]
+
+O_contra = TypeVar("O_contra", bound=Op, contravariant=True)
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def compiled(function: Function) -> Function:
+    """Compile ``function`` at its first call, with the options every kernel shares.
+
+    Integers only, so no fast-math; the validator of programs has proved that nothing overflows and
+    the wrappers have checked shapes, so no checks inside. The lock of the interpreter is released.
+    The cache on disk hits for module-level functions only, and its key does not cover what other
+    files define: compiled functions call compiled functions of their own file only.
+    """
+    options = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
+    return cast(Function, options(function))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel(Generic[O_contra]):
+    """One way to carry out one operator, equal to ``op.evaluate`` bit for bit.
+
+    ``applies(op, *operands)`` says whether the kernel is right, and worth it, for these operands
+    (types of activations, constants as they are); ``prepare(op, *operands)`` packs the constants
+    once and returns the step. ``activations`` counts the leading operands that are activations.
+    """
+
+    name: str
+    op: type[O_contra]
+    prepare: Callable[..., Step]
+    applies: Callable[..., bool] = lambda op, *operands: True
+    activations: int = 1
