@@ -8,7 +8,7 @@ from typing import Generic, TypeVar, cast
 
 from numba import njit
 
-from refnet.program import IntArray, Op
+from refnet.program import IntArray, Op, Operand
 
 #: A prepared operator: step(activations, out) fills ``out``, whose dtype the result type fixes.
 #: Activations are C-contiguous, aligned, in native byte order and of a storage dtype [1.1.3]; the
@@ -31,17 +31,23 @@ def compiled(function: Function) -> Function:
     return cast(Function, options(function))
 
 
+def _always(op: Op, *operands: Operand) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel(Generic[O_contra]):
     """One way to carry out one operator, equal to ``op.evaluate`` bit for bit.
 
-    ``applies(op, *operands)`` says whether the kernel is right, and worth it, for these operands
-    (types of activations, constants as they are); ``prepare(op, *operands)`` packs the constants
-    once and returns the step. ``activations`` counts the leading operands that are activations.
+    Of operands (types of activations, constants as they are) ``applies(op, *operands)`` says that
+    the kernel is right, and ``pays(op, *operands)`` that it is worth choosing where it is right.
+    ``prepare(op, *operands)`` packs the constants once and returns the step. ``activations`` counts
+    the leading operands that are activations.
     """
 
     name: str
     op: type[O_contra]
     prepare: Callable[..., Step]
-    applies: Callable[..., bool] = lambda op, *operands: True
+    applies: Callable[..., bool] = _always
+    pays: Callable[..., bool] = _always
     activations: int = 1

@@ -33,6 +33,7 @@ from refnet.kernels._kernel import Kernel, Step, compiled
 from refnet.kernels.conv import bias_of
 from refnet.kernels.ternary import is_ternary
 from refnet.program import Constant, Conv, IntArray, TensorType
+from refnet.program.window import output_size
 
 Words = NDArray[np.uint64]
 Int64Array = NDArray[np.int64]
@@ -42,7 +43,7 @@ WORD = 64
 #: Bits of an activation this kernel takes at most.
 MOST_BITS = 4
 #: With fewer channels in a group the words are so empty that ``ternary`` is faster.
-LEAST_CHANNELS = 8
+LEAST_CHANNELS = 32
 #: Images packed at a time.
 _BLOCK_IMAGES = 8
 
@@ -55,13 +56,17 @@ _BYTES = np.uint64(0x0F0F0F0F0F0F0F0F)
 
 
 def _applies(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> bool:
-    few_bits = x.type.lo >= 0 and x.type.bits <= MOST_BITS
-    return few_bits and w.shape[1] >= LEAST_CHANNELS and is_ternary(w)
+    return x.type.lo >= 0 and x.type.bits <= MOST_BITS and is_ternary(w)
+
+
+def _pays(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> bool:
+    return w.shape[1] >= LEAST_CHANNELS
 
 
 def prepare(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> Step:
     """Pack the weights into words, and the constant of each filter into its bias."""
-    bits, (_, height, width) = x.type.bits, op.infer(x, w).shape
+    bits = x.type.bits
+    height, width = output_size(x.shape[1:], w.shape[2:], op.stride, op.padding, op.dilation)
     nonzero, negative = _weight_words(w.array != 0, op), _weight_words(w.array < 0, op)
     minus = (w.array < 0).sum(axis=(1, 2, 3))
     bias = bias_of(w, b).astype(np.int64) - (2**bits - 1) * minus
@@ -149,4 +154,4 @@ def _count(
                                         row[f] += np.int64(ones)
 
 
-KERNEL = Kernel(name="bitserial", op=Conv, prepare=prepare, applies=_applies)
+KERNEL = Kernel(name="bitserial", op=Conv, prepare=prepare, applies=_applies, pays=_pays)

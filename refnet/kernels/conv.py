@@ -18,15 +18,14 @@ import numpy as np
 from refnet.kernels._kernel import Kernel, Step, compiled
 from refnet.kernels.phases import Int32Array, Phases
 from refnet.program import Constant, Conv, IntArray, TensorType
+from refnet.program.window import output_size
 
 
 def phases_of(op: Conv, x: TensorType, w: Constant) -> Phases:
     """The layout of the maps ``x`` for weights ``w``."""
-    channels, height, width = x.shape
-    out = op.infer(x, w).shape
-    return Phases(
-        op=op, map=(channels, height, width), kernel=(w.shape[2], w.shape[3]), out=(out[1], out[2])
-    )
+    size, kernel = (x.shape[1], x.shape[2]), (w.shape[2], w.shape[3])
+    out = output_size(size, kernel, op.stride, op.padding, op.dilation)
+    return Phases(op=op, map=size, kernel=kernel, out=out)
 
 
 def bias_of(w: Constant, b: Constant | None) -> Int32Array:

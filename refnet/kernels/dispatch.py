@@ -19,7 +19,7 @@ from refnet.program import (
     constant,
 )
 
-#: Every kernel. Of those that apply the first is taken, so the special ones come first.
+#: Every kernel. Of those that apply and pay the first is taken, so the special ones come first.
 KERNELS: tuple[Kernel[Any], ...] = (
     bitserial.KERNEL,
     ternary.KERNEL,
@@ -36,14 +36,15 @@ _STORAGE = frozenset(np.dtype(t) for t in (np.int8, np.uint8, np.int16, np.uint1
 
 
 def choose(op: Op, operands: tuple[Operand, ...]) -> Kernel[Any]:
-    """The first kernel of ``KERNELS`` for this operator that applies to these operands.
+    """The first kernel of ``KERNELS`` for this operator that applies to these operands and pays.
 
     A convolution with ternary weights goes to ``bitserial`` where activations are unsigned with 1
     to 4 bits and a group has enough channels, else to ``ternary``; any other to ``conv``. Weights
     are judged by their values, not by their declared type.
     """
     for kernel in KERNELS:
-        if kernel.op is type(op) and kernel.applies(op, *operands):
+        fits = kernel.op is type(op) and kernel.applies(op, *operands)
+        if fits and kernel.pays(op, *operands):
             return kernel
     raise ProgramError(f"{op!r}: no kernel carries it out")
 

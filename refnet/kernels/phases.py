@@ -31,10 +31,10 @@ _BLOCK_POSITIONS = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phases:
-    """Phase planes of the maps (C, H, W) that ``op`` meets with kernel (R, S)."""
+    """Phase planes of maps (H, W) that ``op`` meets with kernel (R, S): ``out`` is (H', W')."""
 
     op: Conv
-    map: tuple[int, int, int]
+    map: tuple[int, int]
     kernel: tuple[int, int]
     out: tuple[int, int]
 
@@ -75,9 +75,9 @@ class Phases:
         images, channels = x.shape[:2]
         planes = np.zeros((channels, stride_h, stride_w, images, rows, columns), dtype=np.int32)
         for h in range(stride_h):
-            cell_h, map_h = _overlap(h, stride_h, self.op.padding[0][0], self.map[1], rows)
+            cell_h, map_h = _overlap(h, stride_h, self.op.padding[0][0], self.map[0], rows)
             for w in range(stride_w):
-                cell_w, map_w = _overlap(w, stride_w, self.op.padding[1][0], self.map[2], columns)
+                cell_w, map_w = _overlap(w, stride_w, self.op.padding[1][0], self.map[1], columns)
                 window = x[:, :, map_h, map_w].swapaxes(0, 1)
                 planes[:, h, w, :, cell_h, cell_w] = window
         return planes.reshape(channels * stride_h * stride_w, -1)
