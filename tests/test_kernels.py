@@ -73,14 +73,15 @@ def test_kernels_equal_the_meaning(kind):
 def worded(draw: st.DrawFn) -> Operation:
     """Ternary convolutions of few-bit codes with channel counts around a word and its half."""
     op = Conv(
-        stride=draw(st.integers(1, 2)), dilation=draw(st.integers(1, 2)),
+        stride=draw(st.tuples(st.integers(1, 2), st.integers(1, 2))),
+        dilation=draw(st.tuples(st.integers(1, 2), st.integers(1, 2))),
         padding=((draw(st.integers(0, 2)), 0), (1, draw(st.integers(0, 2)))),
         groups=draw(st.integers(1, 2)),
     )
     per_group = draw(st.sampled_from([32, 63, 64, 65, 70]))
-    w = draw(arrays_of(TERNARY, (draw(st.integers(1, 3)) * op.groups, per_group, 2, 1)))
+    w = draw(arrays_of(TERNARY, (draw(st.integers(1, 3)) * op.groups, per_group, 2, 2)))
     x_type = draw(st.sampled_from([IntType(lo=0, hi=hi) for hi in (1, 2, 3, 6, 7, 8, 15)]))
-    x = TensorType(type=x_type, shape=(per_group * op.groups, 4, 3))
+    x = TensorType(type=x_type, shape=(per_group * op.groups, 4, 4))
     return Operation(
         op=op, operands=(x, constant(w)), activations=(draw(arrays_of(x_type, (2, *x.shape))),)
     )
@@ -124,6 +125,16 @@ def test_requantize_on_every_residue_of_small_shifts(rounding):
     check(Operation(op=op, operands=operands, activations=(values,)))
 
 
+@pytest.mark.parametrize("shift", [0, 1, 16, 31, 45, 46])
+@pytest.mark.parametrize("rounding", ["half_even", "half_up", "half_away"])
+def test_requantize_at_the_largest_products(rounding, shift):
+    op = Requantize(type=ACCUMULATOR, rounding=rounding)
+    x = TensorType(type=ACCUMULATOR, shape=(2, 4))
+    ends = [ACCUMULATOR.lo, ACCUMULATOR.hi, ACCUMULATOR.lo + 1, ACCUMULATOR.hi - 1]
+    operands = (x, constant(np.array([-32767, 32767])), constant(np.array([shift, shift])))
+    check(Operation(op=op, operands=operands, activations=(np.array([[ends] * 2], np.int32),)))
+
+
 def test_kernel_is_chosen_by_values():
     x8, x2 = (TensorType(type=kind, shape=(32, 3, 3)) for kind in (UINT8, UINT2))
     trits = Constant(type=INT8, array=np.ones((2, 32, 1, 1), dtype=np.int8))
@@ -132,6 +143,20 @@ def test_kernel_is_chosen_by_values():
     assert names == ["bitserial", "ternary", "conv"]
     thin = TensorType(type=UINT2, shape=(1, 3, 3)), constant(np.ones((2, 1, 1, 1), dtype=np.int8))
     assert choose(Conv(), thin).name == "ternary"
+
+
+@pytest.mark.parametrize(
+    ("x_type", "least", "most", "kernel"),
+    [("uint1", -1, 1, "bitserial"), ("uint4", -1, 1, "bitserial"), ("int[2,15]", 0, 1, "bitserial"),
+     ("int[0,16]", -1, 1, "ternary"), ("int[-1,3]", -1, 0, "ternary"), ("ternary", -1, 1, "ternary"),
+     ("uint2", -2, 1, "conv"), ("uint2", -1, 2, "conv")],
+)
+def test_bit_planes_and_trits_stop_where_their_ranges_do(x_type, least, most, kernel):
+    x = TensorType(type=IntType.parse(x_type), shape=(32, 2, 2))
+    w = constant(np.array([least, most] * 32).reshape(2, 32, 1, 1))
+    assert choose(Conv(), (x, w)).name == kernel
+    values = filled(np.random.default_rng(1), x.type, (2, *x.shape), "uniform")
+    check(Operation(op=Conv(), operands=(x, w), activations=(values,)))
 
 
 AWKWARD = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import TypeVar, cast
 
 from numba import njit
 
@@ -15,7 +15,6 @@ from refnet.program import IntArray, Op, Operand
 #: batch holds at least one image. A step keeps no state between calls, so threads may share it.
 Step = Callable[[tuple[IntArray, ...], IntArray], None]
 
-O_contra = TypeVar("O_contra", bound=Op, contravariant=True)
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -36,7 +35,7 @@ def _always(op: Op, *operands: Operand) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kernel(Generic[O_contra]):
+class Kernel:
     """One way to carry out one operator, equal to ``op.evaluate`` bit for bit.
 
     Of operands (types of activations, constants as they are) ``applies(op, *operands)`` says that
@@ -46,7 +45,7 @@ class Kernel(Generic[O_contra]):
     """
 
     name: str
-    op: type[O_contra]
+    op: type[Op]
     prepare: Callable[..., Step]
     applies: Callable[..., bool] = _always
     pays: Callable[..., bool] = _always

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from refnet.kernels import bitserial, conv, elementwise, pooling, requantize, ternary, threshold
@@ -20,7 +18,7 @@ from refnet.program import (
 )
 
 #: Every kernel. Of those that apply and pay the first is taken, so the special ones come first.
-KERNELS: tuple[Kernel[Any], ...] = (
+KERNELS: tuple[Kernel, ...] = (
     bitserial.KERNEL,
     ternary.KERNEL,
     conv.KERNEL,
@@ -35,7 +33,7 @@ KERNELS: tuple[Kernel[Any], ...] = (
 _STORAGE = frozenset(np.dtype(t) for t in (np.int8, np.uint8, np.int16, np.uint16, np.int32))
 
 
-def choose(op: Op, operands: tuple[Operand, ...]) -> Kernel[Any]:
+def choose(op: Op, operands: tuple[Operand, ...]) -> Kernel:
     """The first kernel of ``KERNELS`` for this operator that applies to these operands and pays.
 
     A convolution with ternary weights goes to ``bitserial`` where activations are unsigned with 1

@@ -98,7 +98,8 @@ def _stages(program: Program) -> tuple[Stage, ...]:
         operands = program.operands(node)
         kernel = choose(node.op, operands)
         inputs = tuple(n for n in node.inputs if n in program.types)
-        dead = tuple(n for n in dict.fromkeys(inputs) if last_use[n] == i and n != program.output)
+        # The output is never among them: what came after it would be used by nothing.
+        dead = tuple(n for n in dict.fromkeys(inputs) if last_use[n] == i)
         stages.append(
             Stage(
                 name=node.name, kernel=kernel.name, inputs=inputs, dead=dead,
