@@ -1,0 +1,52 @@
+"""What a kernel is: the one set of compiler options, and the record that offers a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+from numba import njit
+
+from refnet.program import IntArray, Op, Operand
+
+#: A prepared operator: step(activations, out) fills ``out``, whose dtype the result type fixes.
+#: Activations are C-contiguous, aligned, in native byte order and of a storage dtype [1.1.3]; the
+#: batch holds at least one image. A step keeps no state between calls, so threads may share it.
+Step = Callable[[tuple[IntArray, ...], IntArray], None]
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def compiled(function: Function) -> Function:
+    """Compile ``function`` at its first call, with the options every kernel shares.
+
+    Integers only, so no fast-math; the validator of programs has proved that nothing overflows and
+    the wrappers have checked shapes, so no checks inside. The lock of the interpreter is released.
+    The cache on disk hits for module-level functions only, and its key does not cover what other
+    files define: compiled functions call compiled functions of their own file only.
+    """
+    options = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
+    return cast(Function, options(function))
+
+
+def _always(op: Op, *operands: Operand) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """One way to carry out one operator, equal to ``op.evaluate`` bit for bit.
+
+    Of operands (types of activations, constants as they are) ``applies(op, *operands)`` says that
+    the kernel is right, and ``pays(op, *operands)`` that it is worth choosing where it is right.
+    ``prepare(op, *operands)`` packs the constants once and returns the step. ``activations`` counts
+    the leading operands that are activations.
+    """
+
+    name: str
+    op: type[Op]
+    prepare: Callable[..., Step]
+    applies: Callable[..., bool] = _always
+    pays: Callable[..., bool] = _always
+    activations: int = 1
