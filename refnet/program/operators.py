@@ -18,7 +18,7 @@ import numpy as np
 from refnet.program.arith import MULT_BOUND, ROUNDINGS, SHIFT_BOUND, Int64Array, requantize
 from refnet.program.op import Op, Operand, Work, activation, bounded, by_channel, constant_of, count
 from refnet.program.pooling import MaxPool, Reshape, SumPool
-from refnet.program.types import IntArray, IntType, ProgramError, TensorType
+from refnet.program.types import SIZE_BOUND, IntArray, IntType, ProgramError, TensorType
 from refnet.program.window import Pads, Pair, normal_pads, normal_pair, output_size, padded, taps
 
 
@@ -40,8 +40,8 @@ class Conv(Op):
         object.__setattr__(self, "stride", normal_pair(self.stride, "stride", 1))
         object.__setattr__(self, "padding", normal_pads(self.padding))
         object.__setattr__(self, "dilation", normal_pair(self.dilation, "dilation", 1))
-        if isinstance(self.groups, bool) or not isinstance(self.groups, int) or self.groups < 1:
-            raise ProgramError(f"groups={self.groups!r} must be an integer >= 1")
+        if type(self.groups) is not int or not 1 <= self.groups <= SIZE_BOUND:
+            raise ProgramError(f"groups={self.groups!r} must be an integer from 1 to 2**31 - 1")
 
     def infer(self, *operands: Operand) -> TensorType:
         """The result type (F, H', W') with the proved accumulator range."""
