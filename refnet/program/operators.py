@@ -92,13 +92,17 @@ class Conv(Op):
 def _accumulator_range(x: IntType, w: IntArray, bias: Int64Array) -> IntType:
     """The range of every partial sum, in any order, of every filter [4.1.4].
 
-    An operand outside the map is 0, so 0 belongs to what each product can be.
+    An operand outside the map is 0, so 0 belongs to what each product can be. The sums of the
+    weights fit 64 bits; their products with x need Python integers, which do not wrap.
     """
     flat = w.reshape(len(w), -1).astype(np.int64)
-    products = np.stack([flat * x.lo, flat * x.hi])
-    lo = np.minimum(products.min(axis=0), 0).sum(axis=1) + np.minimum(bias, 0)
-    hi = np.maximum(products.max(axis=0), 0).sum(axis=1) + np.maximum(bias, 0)
-    return bounded(int(lo.min()), int(hi.max()), "the accumulator")
+    positive = np.maximum(flat, 0).sum(axis=1).tolist()
+    negative = np.minimum(flat, 0).sum(axis=1).tolist()
+    x_lo, x_hi = min(x.lo, 0), max(x.hi, 0)
+    sums = list(zip(positive, negative, bias.tolist(), strict=True))
+    lo = min(p * x_lo + n * x_hi + min(b, 0) for p, n, b in sums)
+    hi = max(p * x_hi + n * x_lo + max(b, 0) for p, n, b in sums)
+    return bounded(lo, hi, "the accumulator")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
