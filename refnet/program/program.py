@@ -70,6 +70,7 @@ class Program:
         object.__setattr__(self, "constants", MappingProxyType(dict(self.constants)))
         _check_name(self.name, "program")
         _check_name(self.input, "input")
+        _check_name(self.output, "output")
         for name in self.constants:
             _check_name(name, "constant")
         if self.input in self.constants:
@@ -164,7 +165,7 @@ def run(
         arrays = tuple(
             values[n] if n in values else program.constants[n].array for n in node.inputs
         )
-        y = execute(node.op, arrays, result)
+        y = np.asarray(execute(node.op, arrays, result))
         shape = (len(values[node.inputs[0]]), *result.shape)
         if y.shape != shape or y.dtype != result.type.dtype:
             raise ProgramError(
