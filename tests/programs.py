@@ -1,12 +1,16 @@
-"""Hypothesis strategy: random valid programs, every operator among them, every value used."""
+"""Random valid programs (a Hypothesis strategy), a small one with a file, and its refusal."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from strategies import rngs
 
 from refnet.program import (
+    INT8,
+    TERNARY,
+    UINT2,
     Add,
     Constant,
     Conv,
@@ -22,6 +26,7 @@ from refnet.program import (
     Threshold,
     constant,
 )
+from refnet.program.files import from_bytes
 
 TYPES = ("uint1", "uint2", "uint8", "ternary", "int8", "sint4", "int[-3,5]", "int[2,9]", "uint16")
 
@@ -98,3 +103,27 @@ def inputs_of(rng: np.random.Generator, program: Program, images: int) -> np.nda
 
 
 programs = st.builds(random_program, rngs, st.integers(0, 7))
+
+
+def small() -> Program:
+    """A program of few bytes with one of each kind of attribute and constants of three storages."""
+    nodes = (
+        Node(name="c", op=Conv(padding=((1, 0), (0, 1))), inputs=("x", "w", "b")),
+        Node(name="r", op=Requantize(type=INT8, rounding="half_up"), inputs=("c", "m", "s")),
+        Node(name="y", op=Reshape(shape=(8,)), inputs=("r",)),
+    )
+    constants = {
+        "w": constant(np.array([1, 0, -1, 1]).reshape(2, 1, 1, 2), TERNARY),
+        "b": constant(np.array([-1000, 70000])),
+        "m": constant(np.array([3, 300])), "s": constant(np.array([1, 2])),
+    }
+    return Program(name="small", input="x", input_type=TensorType(type=UINT2, shape=(1, 1, 2)),
+                   nodes=nodes, constants=constants, output="y")
+
+
+def refused(data: bytes, message: str = ".") -> str:
+    """The one-line message with which ``data`` is refused."""
+    with pytest.raises(ProgramError, match=message) as caught:
+        from_bytes(data)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
