@@ -58,7 +58,7 @@ def rounding_shift(x: IntArray, shift: IntArray | int, rounding: str) -> Int64Ar
     remainder = x - (whole << shift)
     # Doubling the remainder compares it with one half without leaving the integers.
     twice, one = remainder << 1, np.int64(1) << shift
-    above, tie = twice > one, (twice == one) & (shift > 0)
+    above, tie = twice > one, twice == one
     if rounding == "half_even":
         tie_up = (whole & 1) == 1
     elif rounding == "half_up":
