@@ -1,5 +1,6 @@
 """Program files: one file a program, and nothing else is read ([5.3] of the specification)."""
 
+import hashlib
 import io
 import os
 from pathlib import Path
@@ -140,7 +141,23 @@ def test_every_truncation_and_every_addition_is_refused():
     for size in range(len(DATA)):
         refused(DATA[:size])
     for more in (b"\0", bytes(64), b"x", DATA):
-        refused(DATA + more, "rule")
+        refused(DATA + more, rf"^{len(DATA + more)} bytes, rule {len(DATA)}$")
+
+
+def test_a_damaged_header_is_refused_for_its_checksum():
+    for place in (16, 47, 48, DATA.index(b'"small"') + 1):
+        data = bytearray(DATA)
+        data[place] ^= 1
+        refused(bytes(data), "header: checksum does not match")
+
+
+def test_an_array_that_the_file_cuts_off_is_refused_whatever_its_checksum():
+    header, arrays = oracle_codes.header_and_arrays(small())
+    start = header["constants"][-1]["offset"]
+    header["constants"][-1]["sha256"] = hashlib.sha256(arrays[start:start + 3]).hexdigest()
+    text = oracle_codes.header_bytes(header)
+    data = oracle_codes.framed(text, arrays[:start + 3])
+    refused(data, "constant 'w': 4 bytes .* inside the file")
 
 
 def test_padding_that_is_not_zero_is_refused():
