@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refnet.program.types import IntArray, IntType
+from refnet.program.types import ACCUMULATOR_BOUND, IntArray, IntType
 
 Int64Array = NDArray[np.int64]
 
@@ -25,32 +25,40 @@ SHIFT_BOUND = 46
 ROUNDINGS = ("half_even", "half_up", "half_away")
 
 
-def saturate(x: IntArray, lo: int, hi: int) -> IntArray:
+def _int64(value: IntArray | int, what: str, lo: int = -(2**63), hi: int = 2**63 - 1) -> Int64Array:
+    """Integers of ``[lo, hi]`` as int64; anything that a cast would change is refused."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{what} of dtype {array.dtype}, rule integers")
+    if array.size and not (lo <= int(array.min()) and int(array.max()) <= hi):
+        raise ValueError(f"{what} in [{array.min()}, {array.max()}], rule [{lo}, {hi}]")
+    return array.astype(np.int64)
+
+
+def saturate(x: IntArray, lo: int, hi: int) -> Int64Array:
     """Clamp ``x`` into ``[lo, hi]`` [1.4.1]; same shape."""
     if lo > hi:
         raise ValueError(f"saturate: lo {lo} exceeds hi {hi}")
-    return np.minimum(np.maximum(x, lo), hi)
+    return np.minimum(np.maximum(_int64(x, "saturate: x"), lo), hi)
 
 
 def rounding_shift(x: IntArray, shift: IntArray | int, rounding: str) -> Int64Array:
     """The integer nearest to ``x / 2**shift``, ties by ``rounding`` [3.1].
 
-    ``x`` and ``shift`` broadcast; 0 <= shift <= 62 and |x| < 2**62.
+    ``x`` and ``shift`` broadcast; 0 <= shift <= 62.
 
     >>> [int(rounding_shift(np.int64(-5), 1, r)) for r in ROUNDINGS]
     [-2, -2, -3]
     """
     if rounding not in ROUNDINGS:
         raise ValueError(f"rounding {rounding!r} is none of {', '.join(ROUNDINGS)}")
-    x = np.asarray(x, dtype=np.int64)
-    shift = np.asarray(shift, dtype=np.int64)
-    if shift.size and not (shift.min() >= 0 and shift.max() <= 62):
-        raise ValueError(f"rounding_shift: shift in [{shift.min()}, {shift.max()}], rule 0..62")
+    x = _int64(x, "rounding_shift: x")
+    shift = _int64(shift, "rounding_shift: shift", 0, 62)
     whole = x >> shift
     remainder = x - (whole << shift)
     # Doubling the remainder compares it with one half without leaving the integers.
     twice, one = remainder << 1, np.int64(1) << shift
-    above, tie = twice > one, (twice == one) & (shift > 0)
+    above, tie = twice > one, twice == one
     if rounding == "half_even":
         tie_up = (whole & 1) == 1
     elif rounding == "half_up":
@@ -66,10 +74,13 @@ def requantize(
 ) -> Int64Array:
     """``saturate(round(acc * mult / 2**shift))`` into ``type`` [3.2]: one rounding, then clamp.
 
-    ``acc``, ``mult`` and ``shift`` broadcast; |acc| < 2**31, |mult| < 2**15, 0 <= shift <= 46.
+    ``acc``, ``mult`` and ``shift`` broadcast; each must lie in its range [1.3.1] [3.2.1].
     """
-    product = np.asarray(acc, dtype=np.int64) * np.asarray(mult, dtype=np.int64)
-    return saturate(rounding_shift(product, shift, rounding), type.lo, type.hi).astype(np.int64)
+    shift = _int64(shift, "requantize: shift", 0, SHIFT_BOUND)
+    product = _int64(acc, "requantize: acc", -ACCUMULATOR_BOUND, ACCUMULATOR_BOUND) * _int64(
+        mult, "requantize: mult", -MULT_BOUND, MULT_BOUND
+    )
+    return saturate(rounding_shift(product, shift, rounding), type.lo, type.hi)
 
 
 def ratio_to_mult_shift(ratio: float | Fraction) -> tuple[int, int]:
@@ -96,7 +107,7 @@ def ratio_to_mult_shift(ratio: float | Fraction) -> tuple[int, int]:
         if mult <= MULT_BOUND:
             break
     if shift < 0:
-        raise ValueError(f"ratio_to_mult_shift: |ratio| {float(size)} must be below 2**15 - 1/2")
+        raise ValueError("ratio_to_mult_shift: |ratio| must be below 2**15 - 1/2")
     return sign * mult, shift
 
 
@@ -119,6 +130,13 @@ def integer_thresholds(
     ([[3], [3]], [1, -1])
     """
     parameters: tuple[NDArray[Any], ...] = (levels, scale, offset)
+    if levels.ndim != 1 or scale.ndim != 1 or scale.shape != offset.shape:
+        raise ValueError(
+            f"integer_thresholds: levels {levels.shape}, scale {scale.shape}, offset "
+            f"{offset.shape} do not fit, rule (L,), (C,), (C,)"
+        )
+    if acc.lo < -ACCUMULATOR_BOUND or acc.hi > ACCUMULATOR_BOUND:
+        raise ValueError(f"integer_thresholds: acc {acc}, rule within +-{ACCUMULATOR_BOUND}")
     if not all(np.isfinite(p).all() for p in parameters):
         raise ValueError("integer_thresholds: levels, scale and offset must be finite")
     if np.any(np.diff(levels) < 0):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ MAGIC = b"RNPROG\r\n"
 FORMAT_VERSION = 1
 _PREFIX = len(MAGIC) + 8 + 32
 _ALIGN = 64
-_HEADER_LIMIT = 2**26
 
 
 def _aligned(size: int) -> int:
@@ -86,14 +85,15 @@ def to_bytes(program: Program) -> bytes:
 
 def save(program: Program, path: str | os.PathLike[str]) -> None:
     """Write ``program`` to ``path``: under a temporary name first, then renamed."""
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
+    target, data = Path(path), to_bytes(program)
+    # A plain open, so that the file gets the permissions of any new file.
+    temporary = target.with_name(f"{target.name}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(to_bytes(program))
+        with open(temporary, "xb") as file:
+            file.write(data)
         os.replace(temporary, target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -112,7 +112,20 @@ def is_program(path: str | os.PathLike[str]) -> bool:
 
 
 def from_bytes(data: bytes) -> Program:
-    """The program in the bytes of a file; every length, checksum and field is checked."""
+    """The program in the bytes of a file; every length, checksum and field is checked.
+
+    A program has one file: a header that says the same in other words is refused.
+    """
+    try:
+        program = _program(data)
+    except RecursionError:
+        raise ProgramError("header: nested too deeply") from None
+    if to_bytes(program) != data:
+        raise ProgramError("header: not canonical, rule the bytes that save writes")
+    return program
+
+
+def _program(data: bytes) -> Program:
     header, start = _header(data)
     _fields(header, "header", "format name input nodes output constants")
     if header["format"] != FORMAT_VERSION:
@@ -132,7 +145,7 @@ def _header(data: bytes) -> tuple[dict[str, Any], int]:
     if data[: len(MAGIC)] != MAGIC:
         raise ProgramError("not a program file: magic bytes missing")
     size = int.from_bytes(data[len(MAGIC) : len(MAGIC) + 8], "little")
-    if len(data) < _PREFIX or size > min(len(data) - _PREFIX, _HEADER_LIMIT):
+    if len(data) < _PREFIX or size > len(data) - _PREFIX:
         raise ProgramError(f"truncated: {len(data)} bytes, header of {size} announced")
     text = data[_PREFIX : _PREFIX + size]
     if hashlib.sha256(text).digest() != data[len(MAGIC) + 8 : _PREFIX]:
@@ -142,7 +155,7 @@ def _header(data: bytes) -> tuple[dict[str, Any], int]:
         raise ProgramError("header: padding must be zero")
     try:
         header = json.loads(text, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ProgramError(f"header: {type(error).__name__} in JSON") from None
     return header, start
 

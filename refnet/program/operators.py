@@ -18,7 +18,7 @@ import numpy as np
 from refnet.program.arith import MULT_BOUND, ROUNDINGS, SHIFT_BOUND, Int64Array, requantize
 from refnet.program.op import Op, Operand, Work, activation, bounded, by_channel, constant_of, count
 from refnet.program.pooling import MaxPool, Reshape, SumPool
-from refnet.program.types import IntArray, IntType, ProgramError, TensorType
+from refnet.program.types import SIZE_BOUND, IntArray, IntType, ProgramError, TensorType
 from refnet.program.window import Pads, Pair, normal_pads, normal_pair, output_size, padded, taps
 
 
@@ -40,8 +40,8 @@ class Conv(Op):
         object.__setattr__(self, "stride", normal_pair(self.stride, "stride", 1))
         object.__setattr__(self, "padding", normal_pads(self.padding))
         object.__setattr__(self, "dilation", normal_pair(self.dilation, "dilation", 1))
-        if isinstance(self.groups, bool) or not isinstance(self.groups, int) or self.groups < 1:
-            raise ProgramError(f"groups={self.groups!r} must be an integer >= 1")
+        if type(self.groups) is not int or not 1 <= self.groups <= SIZE_BOUND:
+            raise ProgramError(f"groups={self.groups!r} must be an integer from 1 to 2**31 - 1")
 
     def infer(self, *operands: Operand) -> TensorType:
         """The result type (F, H', W') with the proved accumulator range."""
@@ -92,13 +92,17 @@ class Conv(Op):
 def _accumulator_range(x: IntType, w: IntArray, bias: Int64Array) -> IntType:
     """The range of every partial sum, in any order, of every filter [4.1.4].
 
-    An operand outside the map is 0, so 0 belongs to what each product can be.
+    An operand outside the map is 0, so 0 belongs to what each product can be. The sums of the
+    weights fit 64 bits; their products with x need Python integers, which do not wrap.
     """
     flat = w.reshape(len(w), -1).astype(np.int64)
-    products = np.stack([flat * x.lo, flat * x.hi])
-    lo = np.minimum(products.min(axis=0), 0).sum(axis=1) + np.minimum(bias, 0)
-    hi = np.maximum(products.max(axis=0), 0).sum(axis=1) + np.maximum(bias, 0)
-    return bounded(int(lo.min()), int(hi.max()), "the accumulator")
+    positive = np.maximum(flat, 0).sum(axis=1).tolist()
+    negative = np.minimum(flat, 0).sum(axis=1).tolist()
+    x_lo, x_hi = min(x.lo, 0), max(x.hi, 0)
+    sums = list(zip(positive, negative, bias.tolist(), strict=True))
+    lo = min(p * x_lo + n * x_hi + min(b, 0) for p, n, b in sums)
+    hi = max(p * x_hi + n * x_lo + max(b, 0) for p, n, b in sums)
+    return bounded(lo, hi, "the accumulator")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

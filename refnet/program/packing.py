@@ -28,7 +28,8 @@ def _checked(codes: IntArray, type: IntType) -> NDArray[np.int64]:
 
 def _rows(packed: Bytes, size: int, row_bytes: int) -> Bytes:
     packed = np.asarray(packed)
-    if packed.dtype != np.uint8 or packed.ndim < 1 or packed.shape[-1] != row_bytes:
+    fits = packed.ndim >= 1 and packed.shape[-1] == row_bytes
+    if packed.dtype != np.uint8 or size < 0 or not fits:
         raise ValueError(
             f"unpack: {packed.dtype} {packed.shape}, rule uint8, {row_bytes} bytes a row of {size}"
         )
@@ -114,7 +115,10 @@ def pack_planes(codes: IntArray, type: IntType) -> Bytes:
 
 
 def unpack_planes(planes: Bytes, size: int, type: IntType) -> IntArray:
-    """The inverse of :func:`pack_planes`: (bits, ..., bytes) -> (..., size) codes."""
+    """The inverse of :func:`pack_planes`: (bits, ..., bytes) -> (..., size) codes.
+
+    Refuses with ``ValueError`` what :func:`unpack_bits` refuses.
+    """
     planes = _rows(planes, size, -(-size // 8))
     if planes.ndim < 2 or planes.shape[0] != type.bits:
         raise ValueError(f"unpack: planes {planes.shape} need a first axis of {type.bits} bits")
@@ -136,8 +140,10 @@ def pack_ternary_planes(codes: IntArray) -> tuple[Bytes, Bytes]:
 
 def unpack_ternary_planes(nonzero: Bytes, negative: Bytes, size: int) -> IntArray:
     """The inverse of :func:`pack_ternary_planes`; a negative zero is refused."""
-    if np.any(np.asarray(negative) & ~np.asarray(nonzero)):
+    bit = IntType(lo=0, hi=1)
+    magnitude, minus = (unpack_bits(mask, size, bit) for mask in (nonzero, negative))
+    if magnitude.shape != minus.shape:
+        raise ValueError(f"unpack: masks {np.shape(nonzero)} and {np.shape(negative)} do not fit")
+    if np.any(minus > magnitude):
         raise ValueError("unpack: a position is marked negative but not non-zero")
-    magnitude = unpack_planes(np.asarray(nonzero)[None], size, IntType(lo=0, hi=1)).astype(np.int8)
-    minus = unpack_planes(np.asarray(negative)[None], size, IntType(lo=0, hi=1)).astype(np.int8)
     return np.asarray(magnitude - 2 * minus, dtype=np.int8)

@@ -70,6 +70,7 @@ class Program:
         object.__setattr__(self, "constants", MappingProxyType(dict(self.constants)))
         _check_name(self.name, "program")
         _check_name(self.input, "input")
+        _check_name(self.output, "output")
         for name in self.constants:
             _check_name(name, "constant")
         if self.input in self.constants:
@@ -128,7 +129,7 @@ def _input(program: Program, x: IntArray) -> IntArray:
     want = program.input_type
     if x.dtype.kind not in "iu":
         raise ProgramError(f"input {program.input!r}: dtype {x.dtype}, rule integers")
-    if x.ndim != len(want.shape) + 1 or x.shape[1:] != want.shape:
+    if x.shape[1:] != want.shape:
         raise ProgramError(f"input {program.input!r}: shape {x.shape}, rule (N, *{want.shape})")
     if not want.type.contains(x):
         raise ProgramError(f"input {program.input!r}: [{x.min()}, {x.max()}] leaves {want.type}")
@@ -164,7 +165,7 @@ def run(
         arrays = tuple(
             values[n] if n in values else program.constants[n].array for n in node.inputs
         )
-        y = execute(node.op, arrays, result)
+        y = np.asarray(execute(node.op, arrays, result))
         shape = (len(values[node.inputs[0]]), *result.shape)
         if y.shape != shape or y.dtype != result.type.dtype:
             raise ProgramError(
@@ -174,6 +175,6 @@ def run(
         values[node.name] = y
         if not trace:
             for name in node.inputs:
-                if last_use[name] == i and name != program.output:
+                if last_use[name] == i:
                     values.pop(name, None)
     return (values[program.output], values) if trace else values[program.output]

@@ -19,6 +19,9 @@ IntArray = NDArray[np.integer[Any]]
 #: the integer just above the largest one are 32-bit numbers too.
 ACCUMULATOR_BOUND = 2**31 - 2
 
+#: Largest size of an axis and largest attribute of an operator: 32-bit numbers [1.2.1].
+SIZE_BOUND = 2**31 - 1
+
 _STORAGE = (np.int8, np.uint8, np.int16, np.uint16, np.int32)
 
 
@@ -72,9 +75,9 @@ class IntType:
         """
         if name == "ternary":
             return TERNARY
-        if match := re.fullmatch(r"int\[(-?\d{1,10}),(-?\d{1,10})\]", name):
+        if match := re.fullmatch(r"int\[(-?[0-9]{1,10}),(-?[0-9]{1,10})\]", name):
             return cls(lo=int(match[1]), hi=int(match[2]))
-        if match := re.fullmatch(r"(uint|int|sint)(\d{1,2})", name):
+        if match := re.fullmatch(r"(uint|int|sint)([0-9]{1,2})", name):
             make = {"uint": cls.unsigned, "int": cls.twos_complement, "sint": cls.symmetric}
             if 1 <= int(match[2]) <= 32 and (match[1], match[2]) != ("sint", "1"):
                 return make[match[1]](int(match[2]))
@@ -97,11 +100,11 @@ class IntType:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The first of int8, uint8, int16, uint16, int32 that holds the range [1.1.3]."""
-        for storage in _STORAGE:
-            info = np.iinfo(storage)
-            if info.min <= self.lo and self.hi <= info.max:
-                return np.dtype(storage)
-        raise ProgramError(f"IntType {self.name}: no storage of at most 32 signed bits holds it")
+        return next(
+            np.dtype(storage)
+            for storage in _STORAGE
+            if np.iinfo(storage).min <= self.lo and self.hi <= np.iinfo(storage).max
+        )
 
     @property
     def name(self) -> str:
@@ -149,8 +152,10 @@ class TensorType:
         if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) for n in shape):
             raise ProgramError(f"TensorType: shape {self.shape!r} must hold integers")
         object.__setattr__(self, "shape", tuple(int(n) for n in shape))
-        if not 1 <= len(self.shape) <= 4 or any(n < 1 for n in self.shape):
-            raise ProgramError(f"TensorType: shape {self.shape} must have 1 to 4 axes of size >= 1")
+        if not 1 <= len(self.shape) <= 4 or not all(1 <= n <= SIZE_BOUND for n in self.shape):
+            raise ProgramError(
+                f"TensorType: shape {self.shape} must have 1 to 4 axes of size 1 to 2**31 - 1"
+            )
 
     @property
     def elements(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refnet.program.types import ProgramError
+from refnet.program.types import SIZE_BOUND, ProgramError
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
@@ -19,12 +19,12 @@ def _integers(value: Any) -> bool:
 
 
 def normal_pair(value: Any, what: str, least: int) -> Pair:
-    """An integer, or (height, width), as a pair of integers of at least ``least``."""
+    """An integer, or (height, width), as a pair of integers from ``least`` to 2**31 - 1."""
     pair = (value, value) if isinstance(value, (int, np.integer)) else value
     if not (isinstance(pair, Sequence) and len(pair) == 2 and _integers(pair)):
         raise ProgramError(f"{what}={value!r} must be an integer or a pair of integers")
-    if min(pair) < least:
-        raise ProgramError(f"{what}={value!r} must be at least {least}")
+    if min(pair) < least or max(pair) > SIZE_BOUND:
+        raise ProgramError(f"{what}={value!r} must be from {least} to 2**31 - 1")
     return int(pair[0]), int(pair[1])
 
 
