@@ -172,7 +172,7 @@ def weights(method: MethodResult) -> Picture:
     return Picture(
         title=f"{method.name}: weights", rows=(tuple(panels),),
         caption=f"{sum(bits.values()):,} bits of weight codes in all, at the width of their types; "
-        "right of a layer of ternary weights, how many of them are zero."
+        "over each bar the bits of the layer, and the share of its ternary weights that is zero.",
     )
 
 

@@ -33,6 +33,7 @@ th, td { padding: 0.28rem 0.55rem; border-bottom: 1px solid var(--line); text-al
 thead th { white-space: normal; border-bottom: 2px solid var(--soft); vertical-align: bottom; }
 tbody th { font-weight: 500; } tbody tr:nth-child(even) { background: var(--band); }
 td.number, th.number { text-align: right; } td.wide { white-space: normal; min-width: 9rem; }
+tbody th.wide { white-space: normal; min-width: 9rem; }
 .panels { margin-bottom: 1.2rem; display: grid; gap: 1rem 2rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 19.5rem), 1fr)); }
 .panel { break-inside: avoid; } .panel h4 { font-size: 0.88rem; margin: 0 0 0.2rem; }

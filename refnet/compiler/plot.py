@@ -128,7 +128,8 @@ def curves(
         for line in lines:
             x = [line.start + i + 1 for i in range(len(line.y))]
             y = [max(value, floor) for value in line.y]
-            axes.plot(x, y, "o-", color=line.colour, markersize=3, linewidth=1.5, label=line.name)
+            axes.plot(x, y, "o-", color=line.colour, markersize=3, linewidth=1.5,
+                      label=shorten(line.name, 16))
             for place, value in zip(x, line.y, strict=True):
                 if value < floor:
                     axes.annotate(
@@ -174,7 +175,8 @@ def bars(
             base += width
         for place, row in enumerate(rows):
             axes.text(0, place - 0.2, shorten(row.name), va="bottom", fontsize=7.5)
-            axes.text(longest, place - 0.2, row.text, va="bottom", ha="right", fontsize=7.5)
+            total = printable(row.text)
+            axes.text(longest, place - 0.2, total, va="bottom", ha="right", fontsize=7.5)
         axes.set(xlim=(0, longest), ylim=(len(rows) - 0.65, -0.72), yticks=[], xlabel=label)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(FuncFormatter(_thousands))

@@ -79,11 +79,11 @@ def agreement(result: CompileResult) -> str:
                 f"{found.images:,} images</span>"
             )
         rows.append([
-            text(m.name), f"{found.images:,}", *(f"{n:,}" for n in counts),
-            f"{found.correct:,}", verdict,
+            text(m.name), verdict, f"{found.images:,}", *(f"{n:,}" for n in counts),
+            f"{found.correct:,}",
         ])
-    columns = ("method", "images#", "codes that differ, network and program#",
-               "codes that differ, program and kernels#", "classified right#", "verdict")
+    columns = ("method", "verdict~", "images#", "network ≠ program, codes#",
+               "program ≠ kernels, codes#", "classified right#")
     return table(columns, rows)
 
 
@@ -218,30 +218,36 @@ def sources(result: CompileResult) -> str:
     reports = {r.architecture.name: r for _, r in _reports(result)}
     machines = [
         (a.name, f"{a.rows} × {a.columns}{f' × {a.depth} bits' if a.depth > 1 else ''} "
-         f"{text(a.pe)} PEs, {text(a.flow.meaning)}. {text(a.source)}")
+         f"{text(a.pe)} PEs, {text(a.flow.meaning)}. Source: {text(a.source)}")
         for a in (r.architecture for r in reports.values())
     ]
     used: dict[Price, list[str]] = {}
     for name, report in reports.items():
         for price in report.prices:
             used.setdefault(price, []).append(name)
-    rows = [_price(price, names, len(reports)) for price, names in used.items()]
-    columns = ("price", "pJ#", "unit~", "node, nm#", "supply, V#", "moved~", "source~", "paid by~")
+    groups: dict[tuple[str, str], list[str]] = {}
+    for price, names in used.items():
+        said = groups.setdefault((_technology(price), price.source), [])
+        said.append(_price(price, [] if len(names) == len(reports) else names))
+    rows = [
+        [text(technology), text(source), "<br>".join(lines)]
+        for (technology, source), lines in groups.items()
+    ]
     return "\n".join([
-        "<h3>Architectures</h3>", definitions(machines),
-        "<h3>Prices and their sources</h3>", table(columns, rows),
+        "<h3>Architectures</h3>", definitions(machines), "<h3>Prices and their sources</h3>",
+        table(("technology~", "source~", "prices~"), rows),
     ])
 
 
-def _price(price: Price, names: list[str], architectures: int) -> list[str]:
-    def number(x: float | None) -> str:
-        return "not stated" if x is None else f"{x:g}"
+def _technology(price: Price) -> str:
+    """Node and supply of a price, and how it got there."""
+    if price.off_chip:
+        return f"off the chip, {price.scaling}"
+    supply = "supply not stated" if price.voltage_v is None else f"{price.voltage_v:g} V"
+    return f"{price.node_nm:g} nm, {supply}: {price.scaling}"
 
-    everywhere = len(names) == architectures and architectures > 1
-    return [
-        text(price.name), f"{price.pj:.4g}", text(price.unit),
-        "its own" if price.off_chip else number(price.node_nm),
-        "its own" if price.off_chip else number(price.voltage_v),
-        text(price.scaling), text(price.source),
-        "all" if everywhere else text(", ".join(names)),
-    ]
+
+def _price(price: Price, names: list[str]) -> str:
+    """What one event costs; ``names`` are the architectures that pay it, empty for all."""
+    payers = f" ({', '.join(names)})" if names else ""
+    return text(f"{price.name}: {price.pj:.4g} pJ, {price.unit}{payers}")
