@@ -9,39 +9,17 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from compilations import LONG, log, row, tiny_method, tiny_program, tiny_result, view
 
-import hwsim
-from hwsim import presets
-from refnet.compiler import figures, hardware, plot, tables
+from refnet.compiler import figures, hardware, tables
 from refnet.compiler.markup import table
 from refnet.compiler.report import render, write_report
-from refnet.compiler.result import ActivationView, Agreement, CompileResult, MethodResult
-from refnet.compiler.svg import inline
+from refnet.compiler.result import Agreement
 from refnet.methods import CompressionReport
-from refnet.methods.base import LayerReport
-from refnet.nn import TrainingLog
-from refnet.program import (
-    SINT8,
-    TERNARY,
-    UINT8,
-    Constant,
-    Conv,
-    IntType,
-    Node,
-    Program,
-    Reshape,
-    TensorType,
-    Threshold,
-    constant,
-)
-from refnet.quant import HalfWave, Quantizer, Uniform
+from refnet.quant import HalfWave
 
 HOSTILE = "<script>alert('x')</script>&\"$\\frac{a}$\x00\ud800"
-LONG = "a" * 60 + "_the_end_of_a_long_name"
 VOID = {"meta", "br"}
 
 
@@ -75,76 +53,6 @@ class Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.words += data
-
-
-def tiny_program(first: str = "c1", dead: bool = False) -> Program:
-    w1 = np.arange(-9, 9).reshape(2, 1, 3, 3)
-    w2 = np.array([[1, -1], [0, 1], [-1, 0]]).reshape(3, 2, 1, 1)
-    if dead:
-        w2[1] = 0
-    return Program(
-        name="tiny", input="x", input_type=TensorType(type=UINT8, shape=(1, 4, 4)),
-        nodes=(
-            Node(name=first, op=Conv(padding=1), inputs=("x", "w1")),
-            Node(name="q1", op=Threshold(), inputs=(first, "t", "sign")),
-            Node(name="c2", op=Conv(stride=4), inputs=("q1", "w2")),
-            Node(name="y", op=Reshape(shape=(3,)), inputs=("c2",)),
-        ),
-        constants={
-            "w1": Constant(type=SINT8, array=w1), "w2": Constant(type=TERNARY, array=w2),
-            "t": constant(np.array([[1, 50, 900], [0, 10, 20]])),
-            "sign": constant(np.array([1, -1])),
-        },
-        output="y",
-    )
-
-
-def row(name: str, dead: tuple[int, ...] = ()) -> LayerReport:
-    return LayerReport(
-        name=name, kind="Conv2d", method="twostep", weights=18, weight_bits=36, macs=288,
-        zeros=0.25, response_error=0.0123, dead_filters=dead,
-    )
-
-
-def log(*accuracy: float) -> TrainingLog:
-    losses = tuple(1.0 / (i + 1) for i in range(len(accuracy)))
-    return TrainingLog(
-        losses=losses, train_accuracy=accuracy, test_accuracy=accuracy, seconds=losses
-    )
-
-
-def view(quantizer: Quantizer, layer: str = "2") -> ActivationView:
-    x = np.random.default_rng(1).normal(size=400)
-    counts, edges = np.histogram(x, bins=20)
-    codes = np.bincount(quantizer.codes(x), minlength=quantizer.type.hi + 1)
-    return ActivationView(
-        layer=layer, quantizer=quantizer, edges=edges, counts=counts, code_counts=codes
-    )
-
-
-def tiny_method(name: str = "twostep", *, program: Program | None = None) -> MethodResult:
-    program = program or tiny_program()
-    workload = hwsim.from_program(program)
-    return MethodResult(
-        name=name, program=program,
-        compression=CompressionReport(method=name, layers=(row("0"), row("3"))),
-        agreement=Agreement(images=200, correct=178, network_vs_program=0, program_vs_kernels=0),
-        stages=(("float", 0.91), ("compressed", 0.885)),
-        logs=(("codes", log(0.88, 0.89)), ("tune", log(0.89))),
-        activations=(view(HalfWave(bits=2)),),
-        hardware=tuple(
-            hwsim.simulate(workload, a) for a in (presets.EDGE_16X16_OS, presets.BISMO_8X256X8)
-        ),
-    )
-
-
-def tiny_result(*methods: MethodResult) -> CompileResult:
-    return CompileResult(
-        data="digits", data_source="made by hand", image_shape=(1, 4, 4), train_images=1000,
-        test_images=200, seed=7, float_accuracy=0.91, float_weights=24,
-        float_log=log(0.2, 0.9, 0.91), methods=methods or (tiny_method(),),
-        versions={"python": "3.11", "numpy": "2.0"}, seconds=12.34,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -270,31 +178,6 @@ def test_hostile_names_are_only_text() -> None:
         ET.fromstring(svg)
 
 
-@settings(max_examples=25)
-@given(name=st.text(min_size=1, max_size=60))
-def test_any_name_leaves_a_picture_well_formed(name: str) -> None:
-    drawn = plot.bars(
-        [plot.Bar(name=name, parts=[1.0], text=name)], parts=[("all", "#0072b2")], label="cycles"
-    )
-    root = ET.fromstring(inline(drawn, key="k", label=name))
-    assert root.tag.endswith("svg")
-
-
-def test_text_of_a_picture_is_text_in_the_colours_of_the_page() -> None:
-    name = 'style="font-family: serif" id="x"'
-    drawn = plot.bars(
-        [plot.Bar(name=name, parts=[1.0], text="7")], parts=[("all", "#0072b2")], label="cycles"
-    )
-    svg = inline(drawn, key="k", label="bars")
-    texts = ["".join(t.itertext()) for t in ET.fromstring(svg).iter() if t.tag.endswith("text")]
-    assert {name, "7", "cycles"} <= set(texts)
-    assert "currentColor" in svg
-    assert "DejaVu" not in svg
-    assert "<style" not in svg
-    with pytest.raises(ValueError, match="picture 'k'"):
-        inline("<p>", key="k", label="bars")
-
-
 def test_two_methods_are_compared() -> None:
     result = tiny_result(tiny_method(), tiny_method("factorized"))
     found = words(render(result))
@@ -332,61 +215,6 @@ def test_dead_filters_are_named_before_and_after_tuning(page: str) -> None:
     )
     found = words(render(tiny_result(method)))
     assert "After compression: layer 3: filters 0, 1. In the program: c2: filter 1." in found
-
-
-@pytest.mark.parametrize("quantizer", [
-    HalfWave(bits=1), HalfWave(bits=2, theta=0.7), HalfWave(bits=3, scale=2.5),
-    Uniform(type=UINT8, scale=1 / 255), Uniform(type=IntType(lo=0, hi=9), scale=1e-3),
-])
-def test_thresholds_are_where_the_codes_step(quantizer: Quantizer) -> None:
-    found = figures.thresholds(quantizer)
-    steps = np.arange(1, quantizer.type.hi + 1)
-    nudge = 1e-9 * found[-1]
-    assert np.array_equal(quantizer.codes(found + nudge), steps)
-    assert np.array_equal(quantizer.codes(found - nudge), steps - 1)
-
-
-def test_a_quantizer_of_many_codes_writes_only_some() -> None:
-    wide = view(Uniform(type=UINT8, scale=1 / 100))
-    picture = figures.quantizers(replace(tiny_method(), activations=(wide, view(HalfWave()))))
-    assert picture is not None
-    many, few = picture.rows[0]
-    assert many.svg.count("<text") < 30
-    assert "51" in re.findall(r">(\d+)</text>", many.svg)
-    codes = re.findall(r">(\d): ([\d.]+)%</text>", few.svg)
-    assert [code for code, _ in codes] == ["0", "1", "2", "3"]
-    assert sum(float(share) for _, share in codes) == pytest.approx(100, abs=0.3)
-
-
-def test_bars_without_a_length_and_curves_of_one_point() -> None:
-    empty = plot.bars(
-        [plot.Bar(name="a", parts=[0.0], text="0")], parts=[("all", "#0072b2")], label="bits"
-    )
-    point = plot.curves(
-        [plot.Curve(name="float", start=0, y=[0.5], colour="#0072b2")], label="accuracy"
-    )
-    for svg in (empty, point):
-        assert svg.count("<text") > 2
-
-
-def test_a_poor_first_epoch_is_written_at_the_edge() -> None:
-    line = plot.Curve(name="float", start=0, y=[20.0, 90.0, 91.0], colour="#0072b2")
-    assert "▾ 20" in plot.curves([line], label="accuracy", depth=12.0)
-    assert "▾" not in plot.curves([line], label="accuracy")
-
-
-@pytest.mark.parametrize(("value", "unit"), [
-    (0, "pJ"), (999, "pJ"), (1000, "nJ"), (5e6, "µJ"), (1e30, "µJ")])
-def test_units_fit_the_largest_value(value: float, unit: str) -> None:
-    assert figures.unit_of(value, ((1.0, "pJ"), (1e3, "nJ"), (1e6, "µJ")))[1] == unit
-
-
-def test_long_names_keep_both_ends() -> None:
-    assert plot.shorten("a" * 34) == "a" * 34
-    short = plot.shorten(LONG)
-    assert len(short) == 34
-    assert short.startswith("aaa")
-    assert short.endswith("long_name")
 
 
 def test_a_table_refuses_a_row_of_another_length() -> None:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from refnet.compiler import plot
 from refnet.compiler.palette import (
     BLUE,
-    GREY,
     ORANGE,
     PURPLE,
     STAGES,
@@ -189,9 +188,9 @@ def trade(result: CompileResult) -> Picture | None:
     """Accuracy against bits of weights; None with fewer than two methods."""
     if len(result.methods) < 2:
         return None
-    points = [("float", 32.0 * result.float_weights, 100 * result.float_accuracy, GREY)]
+    points = [("float", 32.0 * result.float_weights, 100 * result.float_accuracy)]
     points += [
-        (m.name, float(m.program.weight_bits()), 100 * m.agreement.accuracy, BLUE)
+        (m.name, float(m.program.weight_bits()), 100 * m.agreement.accuracy)
         for m in result.methods
     ]
     svg = plot.scatter([point for point in points if point[1] > 0])

@@ -111,5 +111,6 @@ def _bars(
         plot.Bar(name=name, parts=[x / scale for x in held], text=text)
         for (name, held), text in zip(rows, texts, strict=True)
     ]
-    named = [(label, colour) for _, label, colour in parts]
-    return plot.bars(bars, parts=named, label=unit, limit=longest / scale or None)
+    named = [(part, colour) for _, part, colour in parts]
+    quantity = "energy, " if units is _PJ else "time, " if units is _SECONDS else ""
+    return plot.bars(bars, parts=named, label=quantity + unit, limit=longest / scale or None)

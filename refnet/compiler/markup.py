@@ -42,6 +42,8 @@ tbody th.wide { white-space: normal; min-width: 9rem; }
 .panel svg * { stroke-linejoin: round; stroke-linecap: butt; }
 figure { margin: 0.8rem 0 1.6rem; } figcaption { margin-bottom: 0.7rem; }
 code, pre { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 0.88rem; }
+td code, th code { display: inline-block; max-width: 16rem; white-space: normal;
+  overflow-wrap: anywhere; }
 pre { background: var(--band); border: 1px solid var(--line); padding: 0.7rem;
   overflow-x: auto; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.2rem 1rem; }

@@ -20,12 +20,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from refnet.compiler.palette import BLUE, GREY, INK, ORANGE, SKY
+from refnet.compiler.palette import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILLION
 from refnet.compiler.svg import printable
 
 _WIDTH = 3.6
 _LONGEST_NAME = 34
 _ROW = 0.35
+_MARKS = "osD^vP"
+_HUES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "refnet", "text.parse_math": False,
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
@@ -174,9 +176,9 @@ def bars(
             )
             base += width
         for place, row in enumerate(rows):
-            axes.text(0, place - 0.2, shorten(row.name), va="bottom", fontsize=7.5)
+            axes.text(0, place - 0.24, shorten(row.name), va="bottom", fontsize=7.5)
             total = printable(row.text)
-            axes.text(longest, place - 0.2, total, va="bottom", ha="right", fontsize=7.5)
+            axes.text(longest, place - 0.24, total, va="bottom", ha="right", fontsize=7.5)
         axes.set(xlim=(0, longest), ylim=(len(rows) - 0.65, -0.72), yticks=[], xlabel=label)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
@@ -215,26 +217,29 @@ def staircase(stairs: Stairs) -> str:
     return text.getvalue()
 
 
-def scatter(points: Sequence[tuple[str, float, float, str]]) -> str:
-    """Accuracy in percent against bits of weights: points (name, bits, accuracy, colour)."""
-    x, y = [bits / 1e3 for _, bits, _, _ in points], [accuracy for _, _, accuracy, _ in points]
+def scatter(points: Sequence[tuple[str, float, float]]) -> str:
+    """Accuracy in percent against bits of weights: points (name, bits, accuracy), the first grey.
+
+    Names stand in the legend, each with its own mark, because methods may lie close together.
+    """
+    x, y = [bits / 1e3 for _, bits, _ in points], [accuracy for _, _, accuracy in points]
     space = max(0.15 * (max(y) - min(y)), 0.2)
-    with _panel(2.4) as (_, axes, text):
+    with _panel(2.1 + 0.16 * len(points)) as (figure, axes, text):
         axes.set_xscale("log")
-        for (name, _, accuracy, colour), place in zip(points, x, strict=True):
-            axes.plot(place, accuracy, "o", color=colour, markersize=7)
-            right = place > math.sqrt(min(x) * max(x))
-            axes.annotate(
-                f"{shorten(name, 28)}, {accuracy:.2f}%", (place, accuracy),
-                (-7 if right else 7, 5), textcoords="offset points",
-                ha="right" if right else "left", fontsize=7.5,
+        for i, (name, _, accuracy) in enumerate(points):
+            axes.plot(
+                x[i], accuracy, _MARKS[i % len(_MARKS)], linestyle="", markersize=6.5, alpha=0.9,
+                color=_HUES[(i - 1) % len(_HUES)] if i else GREY,
+                label=f"{shorten(name, 28)}: {_thousands(round(x[i], 1))} kbit, {accuracy:.2f}%",
             )
-        axes.set(xlim=(min(x) / 1.5, max(x) * 1.5), ylim=(min(y) - space, max(y) + 2 * space))
+        limits = (min(x) / 1.5, max(x) * 1.5)
+        axes.set(xlim=limits, ylim=(min(y) - space, max(y) + space))
         axes.set(xlabel="weights, kbit (1,000 bits)", ylabel="test accuracy, %")
-        ticks = [t * 10.0**e for e in range(-3, 9) for t in (1, 2, 5)]
-        axes.set_xticks([t for t in ticks if min(x) / 1.5 <= t <= max(x) * 1.5])
-        axes.xaxis.set_minor_locator(MaxNLocator(1))
-        axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+        steps = (1, 2, 5) if limits[1] / limits[0] < 300 else (1,)
+        ticks = [step * 10.0**power for power in range(-3, 9) for step in steps]
+        axes.set_xticks([tick for tick in ticks if limits[0] <= tick <= limits[1]])
+        axes.minorticks_off()
         axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
-        axes.grid(color=GREY, alpha=0.25)
+        axes.grid()
+        _legend(figure, 1)
     return text.getvalue()

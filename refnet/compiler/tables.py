@@ -136,7 +136,7 @@ def dead_filters(method: MethodResult) -> str:
     if not after and not left:
         return ""
     return (
-        '<p class="bad">Warning: filters whose weights are all zero. '
+        f'<p class="bad">Warning, {text(method.name)}: filters whose weights are all zero. '
         f"After compression: {'; '.join(after) or 'none'}. "
         f"In the program: {'; '.join(left) or 'none'}.</p>"
     )
