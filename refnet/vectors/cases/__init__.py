@@ -1,0 +1,34 @@
+"""The golden cases, a module a subject; written by hand, except where an id says ``random``."""
+
+from refnet.vectors.cases import (
+    add,
+    codes,
+    conv,
+    files,
+    numbers,
+    pooling,
+    programs,
+    requantize,
+    reshape,
+    thresholds,
+    work,
+)
+from refnet.vectors.cases.build import Case
+
+#: Subject (the name of the file in specs/vectors) and its cases.
+SUBJECTS: tuple[tuple[str, tuple[Case, ...]], ...] = (
+    ("numbers", numbers.CASES),
+    ("codes", codes.CASES),
+    ("rounding", requantize.ROUNDING),
+    ("thresholds", thresholds.INTEGER_THRESHOLDS),
+    ("conv", conv.CASES),
+    ("threshold", thresholds.THRESHOLD),
+    ("requantize", requantize.REQUANTIZE),
+    ("add", add.CASES),
+    ("maxpool", pooling.MAXPOOL),
+    ("sumpool", pooling.SUMPOOL),
+    ("reshape", reshape.CASES),
+    ("work", work.CASES),
+    ("programs", programs.CASES),
+    ("files", files.CASES),
+)

@@ -1,0 +1,201 @@
+"""An implementation in another process: one JSON line in, one JSON line out.
+
+Request: ``{"id": ..., "op": ..., "attributes": {...}, "operands": [...]}`` with operands
+``{"name": ..., "type": ..., "shape": [...], "data": [...]}``, ``data`` flat in C order. Answers, in
+the order of the requests:
+
+* ``{"id": ..., "outputs": {"y": {"shape": [...], "data": [...]}}}``, perhaps with intermediates;
+* ``{"id": ..., "error": "why"}`` where the vector is refused;
+* ``{"id": ..., "unsupported": "why"}`` where the implementation does not do this.
+
+A process that crashes, hangs or answers something else fails that vector and is started again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import queue
+import shlex
+import subprocess
+import tempfile
+import threading
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refnet.vectors.functions import Outputs
+from refnet.vectors.record import REAL, Vector, VectorError
+from refnet.vectors.reference import Unsupported
+
+#: Longest answer that is read, in bytes.
+LINE_LIMIT = 2**26
+
+
+class BrokenProcess(Exception):  # noqa: N818 - what it is
+    """The process gave no usable answer."""
+
+
+class RefusedByProcess(ValueError):  # noqa: N818 - what it is
+    """The process refused the vector."""
+
+
+def request(vector: Vector) -> bytes:
+    """The line that asks ``vector``."""
+    operands = [
+        {"name": a.name, "type": a.type, "shape": list(a.shape), "data": list(a.data)}
+        for a in vector.operands
+    ]
+    record = {
+        "id": vector.id,
+        "op": vector.op,
+        "attributes": vector.attributes,
+        "operands": operands,
+    }
+    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+
+
+def _output(name: str, value: Any, real: bool) -> NDArray[Any]:
+    if not isinstance(value, dict) or set(value) != {"shape", "data"}:
+        raise BrokenProcess(f"output {name!r} must have shape and data")
+    shape, data = value["shape"], value["data"]
+    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+        raise BrokenProcess(f"output {name!r}: shape {shape!r:.60} must be a list of sizes")
+    if not isinstance(data, list) or len(data) != math.prod(shape):
+        raise BrokenProcess(f"output {name!r}: data must be a flat list of {math.prod(shape)}")
+    if real:
+        try:
+            raw = b"".join(bytes.fromhex(v) for v in data)
+            return np.frombuffer(raw, dtype=">f8").astype(np.float64).reshape(shape)
+        except (TypeError, ValueError):
+            raise BrokenProcess(f"output {name!r}: reals are 16 hexadecimal digits") from None
+    if not all(type(v) is int and abs(v) < 2**63 for v in data):
+        raise BrokenProcess(f"output {name!r}: data must be integers")
+    return np.array(data, dtype=np.int64).reshape(shape)
+
+
+def parse_answer(line: bytes, vector: Vector) -> Outputs:
+    """The outputs in an answer; raises what the answer says, or :class:`BrokenProcess`."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        raise BrokenProcess(f"answered no JSON: {line[:60]!r}") from None
+    kinds = {"outputs", "error", "unsupported"}
+    if not isinstance(record, dict) or record.get("id") != vector.id:
+        raise BrokenProcess(f"answered no record with id {vector.id!r}: {line[:60]!r}")
+    if len(kinds & set(record)) != 1 or set(record) - kinds - {"id"}:
+        raise BrokenProcess(f"answered fields {sorted(record)}, rule id and one of {sorted(kinds)}")
+    if "error" in record:
+        raise RefusedByProcess(str(record["error"]))
+    if "unsupported" in record:
+        raise Unsupported(str(record["unsupported"]))
+    if not isinstance(record["outputs"], dict):
+        raise BrokenProcess("outputs must be arrays by name")
+    reals = {a.name for a in vector.outputs + vector.intermediates if a.type == REAL}
+    return {k: _output(k, v, k in reals) for k, v in record["outputs"].items()}
+
+
+class ProcessImplementation:
+    """An implementation that asks ``command``; use as a context manager.
+
+    ``timeout_seconds`` bounds each answer. The process lives from vector to vector; the last line
+    of its standard error is quoted when it ends.
+    """
+
+    def __init__(self, command: str, *, timeout_seconds: float = 10.0) -> None:
+        self._command = shlex.split(command)
+        if not self._command:
+            raise VectorError("the command of the implementation is empty")
+        self._timeout = timeout_seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lines: queue.Queue[bytes] = queue.Queue(maxsize=4)
+        self._errors: IO[bytes] | None = None
+
+    def __enter__(self) -> ProcessImplementation:
+        """Start the process; raises :class:`VectorError` where that cannot be done."""
+        self._process = self._start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _stop
+        pipe = subprocess.PIPE
+        try:
+            process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=self._errors)
+        except OSError as error:
+            self._stop()
+            raise VectorError(f"cannot run {self._command[0]!r}: {error.strerror}") from None
+        self._lines = queue.Queue(maxsize=4)
+        threading.Thread(target=_pump, args=(process.stdout, self._lines), daemon=True).start()
+        return process
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            if self._process.stdin is not None:
+                # What was left in the buffer has no reader any more.
+                with contextlib.suppress(OSError):
+                    self._process.stdin.close()
+            # The reader may be waiting for room in the queue; room lets it see the end.
+            while self._process.stdout is not None and not self._process.stdout.closed:
+                with contextlib.suppress(queue.Empty):
+                    self._lines.get(timeout=0.05)
+        if self._errors is not None:
+            self._errors.close()
+        self._process = self._errors = None
+
+    def _end(self, what: str) -> BrokenProcess:
+        """The error of a process that ended, with its last words; it is started anew next time."""
+        last = b""
+        if self._process is not None and self._errors is not None:
+            code = self._process.wait(timeout=self._timeout)
+            what += f" with exit code {code}"
+            self._errors.seek(0)
+            last = (self._errors.read().strip().splitlines() or [b""])[-1][:200]
+        self._stop()
+        return BrokenProcess(what + (f": {last.decode(errors='replace')}" if last else ""))
+
+    def __call__(self, vector: Vector) -> Outputs:
+        """Ask the process one vector."""
+        if self._process is None:
+            self._process = self._start()
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(request(vector))
+            self._process.stdin.flush()
+        except OSError:
+            raise self._end("the process ended before the request") from None
+        try:
+            line = self._lines.get(timeout=self._timeout)
+        except queue.Empty:
+            self._stop()
+            raise BrokenProcess(f"no answer in {self._timeout:g} s") from None
+        if not line:
+            raise self._end("the process ended")
+        if not line.endswith(b"\n"):
+            self._stop()
+            raise BrokenProcess(f"an answer of more than {LINE_LIMIT} bytes, or cut off")
+        try:
+            return parse_answer(line, vector)
+        except BrokenProcess:
+            self._stop()
+            raise
+
+
+def _pump(stream: IO[bytes], lines: queue.Queue[bytes]) -> None:
+    """Move lines from the process into the queue; an empty one marks the end."""
+    with stream:
+        while line := stream.readline(LINE_LIMIT):
+            lines.put(line)
+        lines.put(b"")

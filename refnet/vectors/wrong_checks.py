@@ -1,0 +1,91 @@
+"""Checks that are missing: implementations that answer what they must refuse."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from refnet.program import run, saturate
+from refnet.program.files import from_bytes
+from refnet.vectors.building import KINDS, operator_of, program_of
+from refnet.vectors.functions import Outputs
+from refnet.vectors.record import Vector
+from refnet.vectors.wrong_codes import type_of
+
+
+def fields_unchecked(vector: Vector) -> Outputs:
+    """Any field is a code: 10 becomes -2."""
+    size, type = vector.attributes["size"], type_of(vector)
+    bits = np.unpackbits(vector.arrays["bytes"].astype(np.uint8), axis=-1, bitorder="little")
+    if vector.op == "unpack_planes":
+        fields = np.moveaxis(bits, 0, -1)[..., :size, :].astype(np.int64)
+    else:
+        held = bits[..., : size * type.bits].astype(np.int64)
+        fields = held.reshape(*held.shape[:-1], size, type.bits)
+    codes = (fields << np.arange(fields.shape[-1])).sum(axis=-1)
+    negative = type.signed & (codes > type.hi)
+    return {"codes": np.where(negative, codes - 2**type.bits, codes)}
+
+
+def trit_bytes_unchecked(vector: Vector) -> Outputs:
+    """Every byte holds five trits, and missing trits may be anything."""
+    held = vector.arrays["bytes"].astype(np.int64)
+    digits = (held[..., None] // 3 ** np.arange(5) % 3).reshape(*held.shape[:-1], -1)
+    trits = np.where(digits == 2, -1, digits)
+    return {"codes": trits[..., : vector.attributes["size"]]}
+
+
+def negative_zero(vector: Vector) -> Outputs:
+    """A negative zero is a zero, and padding may be anything."""
+    held, size = vector.arrays, vector.attributes["size"]
+    nonzero, negative = (
+        np.unpackbits(held[k].astype(np.uint8), axis=-1, bitorder="little")[..., :size].astype(int)
+        for k in ("nonzero", "negative")
+    )
+    return {"codes": nonzero * (1 - 2 * negative)}
+
+
+def types_unchecked(vector: Vector) -> Outputs:
+    """An operator carried out without its type rule: no accumulator bound, no order, no limits."""
+    op = operator_of(vector.op, vector.attributes)
+    return {"y": op.evaluate(*(a.array() for a in vector.operands))}
+
+
+def attributes_unchecked(vector: Vector) -> Outputs:
+    """Unknown attributes are skipped, a missing rounding rule is half_even."""
+    given = dict(vector.attributes)
+    names = tuple(KINDS[vector.op].__dataclass_fields__)  # type: ignore[attr-defined]
+    if vector.op == "Requantize":
+        given.setdefault("rounding", "half_even")
+    if "stride" in names:
+        given.setdefault("stride", given.get("kernel", [1, 1]))
+    op = operator_of(vector.op, {k: v for k, v in given.items() if k in names})
+    return {"y": op.evaluate(*(a.array() for a in vector.operands))}
+
+
+def input_clamped(vector: Vector) -> Outputs:
+    """An input that leaves its type is clamped into it."""
+    program = program_of(vector)
+    x, held = vector.arrays[program.input], program.input_type.type
+    return {program.output: run(program, saturate(x, held.lo, held.hi))}
+
+
+def checksums_ignored(vector: Vector) -> Outputs:
+    """A file is read as if every checksum matched."""
+    data = vector.arrays["file"].astype(np.uint8).tobytes()
+    size = int.from_bytes(data[8:16], "little")
+    if len(data) < 48 or size > len(data) - 48:
+        raise ValueError("truncated")
+    header: dict[str, Any] = json.loads(data[48 : 48 + size])
+    start = -(-(48 + size) // 64) * 64
+    for entry in header["constants"]:
+        first = start + entry["offset"]
+        raw = data[first : first + entry["bytes"]]
+        entry["sha256"] = hashlib.sha256(raw).hexdigest()
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    front = data[:8] + len(text).to_bytes(8, "little") + hashlib.sha256(text).digest() + text
+    program = from_bytes(front + bytes(-len(front) % 64) + data[start:])
+    return {"y": run(program, vector.arrays["x"])}

@@ -1,0 +1,88 @@
+"""Wrong records: files, weight bits, operation counts, ranges of types."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from refnet.program import IntType
+from refnet.vectors.building import program_of
+from refnet.vectors.functions import Outputs
+from refnet.vectors.record import Vector
+from refnet.vectors.reference import reference
+
+
+def file_big_endian(vector: Vector) -> Outputs:
+    """Writes arrays with the highest byte first."""
+    program = program_of(vector)
+    data = bytearray(reference(vector)["file"].tobytes())
+    size = int.from_bytes(data[8:16], "little")
+    start = -(-(48 + size) // 64) * 64
+    for entry in json.loads(bytes(data[48 : 48 + size]))["constants"]:
+        held = program.constants[entry["name"]].array
+        first = start + entry["offset"]
+        raw = held.astype(held.dtype.newbyteorder(">")).tobytes()
+        data[first : first + len(raw)] = raw
+    return {"file": np.frombuffer(bytes(data), dtype=np.uint8)}
+
+
+def file_unaligned(vector: Vector) -> Outputs:
+    """Writes the arrays right after the header."""
+    data = reference(vector)["file"]
+    size = int.from_bytes(data[8:16].tobytes(), "little")
+    start = -(-(48 + size) // 64) * 64
+    return {"file": np.concatenate([data[: 48 + size], data[start:]])}
+
+
+def all_constants_weigh(vector: Vector) -> Outputs:
+    """Counts the bits of every constant."""
+    held = program_of(vector).constants.values()
+    return {"bits": np.array([sum(c.array.size * c.type.bits for c in held)])}
+
+
+def stored_bits(vector: Vector) -> Outputs:
+    """Counts the bits of the storage: 8 for a trit."""
+    program = program_of(vector)
+    names = {n.inputs[1] for n in program.nodes if type(n.op).__name__ == "Conv"}
+    return {"bits": np.array([8 * sum(program.constants[n].array.nbytes for n in names)])}
+
+
+def zero_weights_skipped(vector: Vector) -> Outputs:
+    """Zero weights count no MACs."""
+    found = dict(reference(vector))
+    if "w" in vector.arrays:
+        w = vector.arrays["w"]
+        found["macs"] = found["macs"] * np.count_nonzero(w) // w.size
+    return found
+
+
+def bias_is_a_mac(vector: Vector) -> Outputs:
+    """The bias counts as a MAC."""
+    found = dict(reference(vector))
+    found["macs"] = found["macs"] + (found["additions"] if found["macs"].any() else 0)
+    return found
+
+
+def range_without_zero(vector: Vector) -> Outputs:
+    """The proved range of the final sum instead of that of every partial sum."""
+    found = dict(reference(vector))
+    if vector.attributes["op"] != "Conv":
+        return found
+    held, type = vector.arrays, IntType.parse(vector.inputs[0].type)
+    w = held["w"].reshape(len(held["w"]), -1).astype(np.int64)
+    b = held.get("b", np.zeros(len(w), np.int64)).astype(np.int64)
+    ends = np.stack([w * type.lo, w * type.hi])
+    found["range"] = np.array(
+        [(ends.min(axis=0).sum(axis=1) + b).min(), (ends.max(axis=0).sum(axis=1) + b).max()]
+    )
+    return found
+
+
+def storage_range(vector: Vector) -> Outputs:
+    """A range is that of the storage: sint8 and ternary are int8."""
+    found = dict(reference(vector))
+    held = IntType.parse(vector.attributes["name"])
+    info = np.iinfo(held.dtype)
+    found["range"] = np.array([info.min, info.max])
+    return found
