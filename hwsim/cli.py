@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from hwsim import presets
-from hwsim.architecture import Architecture
 from hwsim.report import Report
 from hwsim.simulator import simulate
 from hwsim.workload import load
@@ -79,20 +78,13 @@ def _parser() -> argparse.ArgumentParser:
 def _simulate(options: argparse.Namespace) -> None:
     if options.plot is not None and Path(options.plot).suffix.lower() not in _FIGURES:
         raise ValueError(f"--plot {options.plot}: rule a name that ends in {', '.join(_FIGURES)}")
-    architecture = _architecture(options.arch)
+    architecture = presets.resolve(options.arch)
     report = simulate(load(options.workload, kind=options.topology), architecture)
     if options.csv is not None:
         _write(options.csv, lambda path: _save_text(path, report.to_csv()))
     if options.plot is not None:
         _plot(report, options.plot)
     sys.stdout.write(report.to_json() if options.json else report.to_table())
-
-
-def _architecture(name: str) -> Architecture:
-    """A preset by name; anything that looks like a file is read as TOML."""
-    if name.endswith(".toml") or os.sep in name or Path(name).is_file():
-        return Architecture.from_toml(name)
-    return presets.find(name)
 
 
 def _save_text(path: str, text: str) -> None:

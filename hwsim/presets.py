@@ -6,6 +6,8 @@ compared; the text of each preset says what is taken from its source and what is
 
 from __future__ import annotations
 
+import os
+
 from hwsim.architecture import Architecture, Dram, Memory
 
 _KB = 1024
@@ -83,3 +85,13 @@ def find(name: str) -> Architecture:
         if preset.name == name:
             return preset
     raise ValueError(f"architecture {name!r}: exist {', '.join(p.name for p in PRESETS)}")
+
+
+def resolve(name: str) -> Architecture:
+    """The preset of this name, or the architecture in this TOML file.
+
+    Anything with a folder in it or with the ending ``.toml`` is a file.
+    """
+    if name.endswith(".toml") or os.sep in name or os.path.isfile(name):
+        return Architecture.from_toml(name)
+    return find(name)

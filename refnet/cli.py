@@ -33,9 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Batches are split over threads here; BLAS threads on top of them only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.command
+    handler: Callable[[argparse.Namespace], int] = options.handler
     try:
-        return command(options)
+        return handler(options)
     except (ValueError, OSError) as error:
         message = " ".join(str(error).split())
         print(f"refnet: error: {message or type(error).__name__}", file=sys.stderr)
@@ -49,14 +49,22 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="refnet", description="Make neural networks small, down to integers and hardware."
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    commands: argparse._SubParsersAction[argparse.ArgumentParser] = parser.add_subparsers(
+        required=True, metavar="COMMAND", parser_class=_Parser
+    )
     _add_compile(commands)
     _add_train(commands)
     _add_run(commands)
     from refnet.vectors.cli import add_arguments
 
-    add_arguments(commands)
+    add_arguments(commands, {"kernels": _kernels})
     return parser
+
+
+def _kernels() -> Any:
+    from refnet.kernels import execute
+
+    return execute
 
 
 def _add_data(parser: argparse.ArgumentParser, default: str | None) -> None:
@@ -70,7 +78,9 @@ def _add_data(parser: argparse.ArgumentParser, default: str | None) -> None:
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
-    parser.add_argument("--width", type=int, metavar="N", help="filters of the first layer")
+    parser.add_argument(
+        "--filters", type=_numbers, metavar="N,N,N", help="filters of the three convolutions"
+    )
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of the float network")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
@@ -97,7 +107,7 @@ def _add_compile(commands: Any) -> None:
     parser.add_argument("--code-epochs", type=int, metavar="N", help="epochs with quantized codes")
     parser.add_argument("--tune-epochs", type=int, metavar="N", help="epochs of fine-tuning")
     parser.add_argument("--json", action="store_true", help="print report.json on standard output")
-    parser.set_defaults(command=_compile)
+    parser.set_defaults(handler=_compile)
 
 
 def _add_train(commands: Any) -> None:
@@ -110,7 +120,7 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--out", required=True, metavar="NET.npz", help="network to write")
     _add_training(parser)
     parser.add_argument("--json", action="store_true", help="print the log on standard output")
-    parser.set_defaults(command=_train)
+    parser.set_defaults(handler=_train)
 
 
 def _add_run(commands: Any) -> None:
@@ -120,10 +130,14 @@ def _add_run(commands: Any) -> None:
     )
     parser.add_argument("program", metavar="PROGRAM", help="a program file")
     _add_data(parser, None)
-    parser.add_argument("--kernels", action="store_true", help="compiled kernels, not the reference")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the kernels")
+    parser.add_argument("--kernels", action="store_true", help="use the compiled kernels")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the kernels")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(command=_run)
+    parser.set_defaults(handler=_run)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
 
 
 def _say(options: argparse.Namespace) -> Callable[[str], None]:
@@ -144,7 +158,7 @@ def _recipe(options: argparse.Namespace, data: Dataset) -> Any:
     from refnet.compiler import RECIPES, Recipe
 
     given = {
-        "width": options.width, "float_epochs": options.epochs,
+        "filters": options.filters, "float_epochs": options.epochs,
         "code_epochs": getattr(options, "code_epochs", None),
         "tune_epochs": getattr(options, "tune_epochs", None),
     }
@@ -202,7 +216,7 @@ def _methods(names: str | None) -> tuple[Any, ...]:
 def _architectures(names: str) -> tuple[hwsim.Architecture, ...]:
     import hwsim
 
-    return tuple(hwsim.architecture_of(name) for name in names.split(","))
+    return tuple(hwsim.presets.resolve(name) for name in names.split(","))
 
 
 def _network(path: str | None, data: Dataset) -> Module | None:

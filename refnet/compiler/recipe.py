@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,7 @@ class Recipe:
     two-step quantization); ``tune``: the compressed network.
     """
 
-    width: int = 24
+    filters: tuple[int, int, int] = (16, 48, 64)
     batch_size: int = 128
     float_epochs: int = 4
     float_lr: float = 2e-3
@@ -29,8 +28,11 @@ class Recipe:
     tune_lr: float = 5e-4
 
     def __post_init__(self) -> None:
-        if min(self.width, self.batch_size) < 1:
-            raise ValueError(f"Recipe: width={self.width}, batch_size={self.batch_size}, rule >= 1")
+        if len(self.filters) != 3 or min(*self.filters, self.batch_size) < 1:
+            raise ValueError(
+                f"Recipe: filters={self.filters}, batch_size={self.batch_size}, "
+                "rule three numbers >= 1, and >= 1"
+            )
         if min(self.float_epochs, self.code_epochs, self.tune_epochs) < 0:
             raise ValueError("Recipe: epochs must be at least 0")
 
@@ -39,14 +41,15 @@ class Recipe:
         _, channels, size, width = data.train_images.shape
         if size != width:
             raise ValueError(f"data {data.name!r}: images {size} x {width}, rule square")
-        build: Callable[..., Sequential] = small_convnet
-        return build(
-            in_channels=channels, image_size=size, classes=data.classes, width=self.width,
+        return small_convnet(
+            in_channels=channels, image_size=size, classes=data.classes, filters=self.filters,
             rng=rng,
         )
 
 
 #: Recipes by the name of the data set; any other data set takes the default of ``Recipe``.
 RECIPES: dict[str, Recipe] = {
-    "digits": Recipe(width=16, batch_size=64, float_epochs=20, code_epochs=10, tune_epochs=10),
+    "digits": Recipe(
+        filters=(16, 32, 32), batch_size=64, float_epochs=20, code_epochs=10, tune_epochs=10
+    ),
 }
