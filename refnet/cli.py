@@ -37,12 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return handler(options)
     except (ValueError, OSError) as error:
-        message = " ".join(str(error).split())
-        print(f"refnet: error: {message or type(error).__name__}", file=sys.stderr)
+        print(f"refnet: error: {_one_line(error)}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("refnet: interrupted; the same command goes on from there", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _parser() -> argparse.ArgumentParser:

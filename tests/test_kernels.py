@@ -147,9 +147,12 @@ def test_kernel_is_chosen_by_values():
 
 @pytest.mark.parametrize(
     ("x_type", "least", "most", "kernel"),
-    [("uint1", -1, 1, "bitserial"), ("uint4", -1, 1, "bitserial"), ("int[2,15]", 0, 1, "bitserial"),
-     ("int[0,16]", -1, 1, "ternary"), ("int[-1,3]", -1, 0, "ternary"), ("ternary", -1, 1, "ternary"),
-     ("uint2", -2, 1, "conv"), ("uint2", -1, 2, "conv")],
+    [
+        ("uint1", -1, 1, "bitserial"), ("uint4", -1, 1, "bitserial"),
+        ("int[2,15]", 0, 1, "bitserial"), ("int[0,16]", -1, 1, "ternary"),
+        ("int[-1,3]", -1, 0, "ternary"), ("ternary", -1, 1, "ternary"),
+        ("uint2", -2, 1, "conv"), ("uint2", -1, 2, "conv"),
+    ],
 )
 def test_bit_planes_and_trits_stop_where_their_ranges_do(x_type, least, most, kernel):
     x = TensorType(type=IntType.parse(x_type), shape=(32, 2, 2))

@@ -1,5 +1,6 @@
 """Half-wave quantizers: the published constants, their optimality, intervals and gradients."""
 
+from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
@@ -34,7 +35,7 @@ def error(eps, delta, levels):
     pdf = NormalDist().pdf
     return sum(
         quad(lambda x, k=k: (x - k * delta) ** 2 * pdf(x), a, b, epsabs=1e-13)[0]
-        for k, (a, b) in enumerate(zip(edges, edges[1:], strict=False))
+        for k, (a, b) in enumerate(pairwise(edges))
     )
 
 
@@ -101,7 +102,9 @@ def test_straight_through_gradient_passes_between_zero_and_the_top_level():
     assert not saturated.grad.any()
 
 
-@pytest.mark.parametrize("bad", [{"bits": 0}, {"bits": 9}, {"bits": True}, {"theta": 0.4}, {"theta": 1.0}])
+@pytest.mark.parametrize(
+    "bad", [{"bits": 0}, {"bits": 9}, {"bits": True}, {"theta": 0.4}, {"theta": 1.0}]
+)
 def test_settings_that_are_none_are_refused(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         HalfWave(**bad)

@@ -14,7 +14,8 @@ from refnet.quant.ternary import Ternary, optimal_ternary, ternary_rows
 def gain(w, codes):
     """(w^T c)^2 / c^T c, exactly: how much of ||w||^2 the codes explain."""
     size = sum(c * c for c in codes)
-    return Fraction(0) if size == 0 else sum(Fraction(a) * c for a, c in zip(w, codes)) ** 2 / size
+    along = sum(Fraction(a) * c for a, c in zip(w, codes, strict=True))
+    return along**2 / size if size else Fraction(0)
 
 
 def brute_force(w):
