@@ -6,11 +6,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import NO_JIT
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import STRATEGIES, Operation, arrays_of, filled, operations
 
-from refnet.kernels import KERNELS, choose, execute
+from refnet.kernels import KERNELS, choose, execute, pooling
+from refnet.kernels.dispatch import plain
 from refnet.program import (
     ACCUMULATOR,
     INT8,
@@ -23,6 +25,7 @@ from refnet.program import (
     Constant,
     Conv,
     IntType,
+    MaxPool,
     ProgramError,
     Requantize,
     TensorType,
@@ -180,6 +183,29 @@ def test_layout_of_operands_does_not_matter(way, case):
     arrays = tuple(AWKWARD[way](a) if a.size else a for a in case.arrays)
     want = evaluate(case.op, case.arrays, case.result)
     assert_same(execute(case.op, arrays, case.result), want)
+
+
+@pytest.mark.parametrize("way", AWKWARD)
+@pytest.mark.parametrize("storage", [np.int8, np.uint8, np.int16, np.uint16, np.int32])
+def test_kernels_meet_plain_arrays_only(way, storage):
+    x = np.arange(24, dtype=storage).reshape(2, 3, 4)
+    y = plain(AWKWARD[way](x))
+    assert y.dtype in {np.dtype(storage), np.dtype(np.int32)}
+    assert y.flags.carray
+    np.testing.assert_array_equal(y, x)
+    assert plain(x) is x
+
+
+@pytest.mark.skipif(NO_JIT, reason="counts what the compiler made")
+def test_layouts_are_not_compiled_for_one_by_one():
+    op = MaxPool(kernel=2, stride=1)
+    case = np.arange(36, dtype=np.int16).reshape(1, 4, 3, 3)
+    result = op.infer(TensorType(type=INT16, shape=(4, 3, 3)))
+    execute(op, (case,), result)
+    made = len(pooling._max_pool.signatures)
+    for way in AWKWARD.values():
+        execute(op, (way(case),), result)
+    assert len(pooling._max_pool.signatures) == made
 
 
 def test_execute_refuses_what_kernels_would_take_on_trust():

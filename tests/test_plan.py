@@ -173,6 +173,18 @@ def test_input_of_any_layout_is_left_alone():
         np.testing.assert_array_equal(given_x, before)
 
 
+@pytest.mark.skipif(NO_JIT, reason="counts what the compiler made")
+def test_layouts_are_not_compiled_for_one_by_one():
+    chain = Builder(types={"x": TensorType(type=UINT8, shape=(2, 6, 6))})
+    chain.add("m", MaxPool(kernel=3, stride=1), "x")
+    plan = kernels.compile(chain.program())
+    x = images(plan.program, 3)
+    plan(x)
+    made = len(kernels.pooling._max_pool.signatures)
+    plan(np.asfortranarray(x))
+    assert len(kernels.pooling._max_pool.signatures) == made
+
+
 def test_a_program_without_nodes_gives_its_input():
     source = TensorType(type=UINT8, shape=(3,))
     program = Program(

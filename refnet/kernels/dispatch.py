@@ -48,14 +48,13 @@ def choose(op: Op, operands: tuple[Operand, ...]) -> Kernel:
 
 
 def plain(x: IntArray) -> IntArray:
-    """x as kernels take it: C-contiguous, aligned, native byte order, a storage dtype.
+    """x as kernels take it: C-contiguous, aligned, writeable, of a storage dtype in native order.
 
-    A copy is made only where x is not so already. The values of an array of another dtype must fit
-    32 bits.
+    A copy is made only where x is not so already, so that each kernel is compiled for few kinds of
+    arrays. The values of an array of another dtype must fit 32 bits.
     """
-    native = x.dtype.newbyteorder("=")
-    dtype = native if native in _STORAGE else np.dtype(np.int32)
-    return np.require(x, dtype=dtype, requirements=("C", "A"))
+    dtype = x.dtype if x.dtype in _STORAGE else np.dtype(np.int32)
+    return np.require(x, dtype=dtype, requirements=("C", "A", "W"))
 
 
 def execute(op: Op, operands: tuple[IntArray, ...], result: TensorType) -> IntArray:
