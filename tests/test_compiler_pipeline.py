@@ -86,7 +86,7 @@ def test_golden_vectors_hold_every_step(done):
 
 
 def test_a_second_run_and_one_that_was_interrupted_give_the_same_programs(done, data, tmp_path):
-    out, result, _ = done
+    out, *_ = done
     first = (out / "twostep" / "program.refnet").read_bytes()
     fresh = tmp_path / "fresh"
     run_job(job(data, fresh), lambda line: None)

@@ -175,3 +175,13 @@ def test_constant_without_a_type_needs_integers(array):
 def test_constant_refuses_what_no_type_holds():
     with pytest.raises(ProgramError, match="IntType"):
         constant(np.array([2**31]))
+
+
+@pytest.mark.parametrize(
+    ("make", "bits"),
+    [(IntType.unsigned, 0), (IntType.unsigned, 33), (IntType.twos_complement, 0),
+     (IntType.symmetric, 1), (IntType.symmetric, -3)],
+)
+def test_widths_that_no_name_has_are_refused(make, bits):
+    with pytest.raises(ProgramError, match=f"{bits} bits, rule"):
+        make(bits)

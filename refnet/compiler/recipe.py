@@ -20,12 +20,12 @@ class Recipe:
 
     filters: tuple[int, int, int] = (16, 48, 64)
     batch_size: int = 128
-    float_epochs: int = 4
+    float_epochs: int = 5
     float_lr: float = 2e-3
-    code_epochs: int = 2
-    code_lr: float = 1e-3
-    tune_epochs: int = 2
-    tune_lr: float = 5e-4
+    code_epochs: int = 4
+    code_lr: float = 2e-3
+    tune_epochs: int = 5
+    tune_lr: float = 3e-3
 
     def __post_init__(self) -> None:
         if len(self.filters) != 3 or min(*self.filters, self.batch_size) < 1:
@@ -50,6 +50,7 @@ class Recipe:
 #: Recipes by the name of the data set; any other data set takes the default of ``Recipe``.
 RECIPES: dict[str, Recipe] = {
     "digits": Recipe(
-        filters=(16, 32, 32), batch_size=64, float_epochs=20, code_epochs=10, tune_epochs=10
+        filters=(16, 32, 32), batch_size=64, float_epochs=20, code_epochs=10, tune_epochs=10,
+        code_lr=1e-3, tune_lr=1e-3,
     ),
 }

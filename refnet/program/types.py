@@ -29,6 +29,11 @@ class ProgramError(ValueError):
     """A program, or an array given to one, breaks a rule of the specification."""
 
 
+def _check_bits(bits: int, least: int) -> None:
+    if not least <= bits <= 32:
+        raise ProgramError(f"IntType: {bits} bits, rule {least} to 32")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntType:
     """The integers ``lo <= q <= hi`` [1.1.1].
@@ -53,17 +58,20 @@ class IntType:
 
     @classmethod
     def unsigned(cls, bits: int) -> IntType:
-        """The range ``[0, 2**bits - 1]``."""
+        """The range ``[0, 2**bits - 1]``, bits >= 1."""
+        _check_bits(bits, 1)
         return cls(lo=0, hi=2**bits - 1)
 
     @classmethod
     def twos_complement(cls, bits: int) -> IntType:
-        """The range ``[-2**(bits-1), 2**(bits-1) - 1]``."""
+        """The range ``[-2**(bits-1), 2**(bits-1) - 1]``, bits >= 1."""
+        _check_bits(bits, 1)
         return cls(lo=-(2 ** (bits - 1)), hi=2 ** (bits - 1) - 1)
 
     @classmethod
     def symmetric(cls, bits: int) -> IntType:
         """The range ``[-(2**(bits-1) - 1), 2**(bits-1) - 1]``; 2 bits give the ternary type."""
+        _check_bits(bits, 2)
         return cls(lo=-(2 ** (bits - 1) - 1), hi=2 ** (bits - 1) - 1)
 
     @classmethod
