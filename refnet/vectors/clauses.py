@@ -32,8 +32,10 @@ def specification() -> Path:
 
     Raises :class:`VectorError` that says where it was looked for and what to pass instead.
     """
-    checkout = Path(__file__).resolve().parents[2] / "specs"
-    for place in (checkout, *_installed()):
+    root = Path(__file__).resolve().parents[2]
+    checkout = root / "specs"
+    # Beside the package lie the files of an installation into a folder of its own (--target).
+    for place in (checkout, *_installed(), root / "share" / "refnet" / "specs"):
         if (place / _FIRST).is_file():
             return place
     raise VectorError(
