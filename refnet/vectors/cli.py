@@ -24,6 +24,8 @@ from refnet.vectors.reading import read
 from refnet.vectors.record import TIERS, Vector, VectorError
 from refnet.vectors.reference import OPS, Execute, executed_by, reference
 
+#: The longest ``--timeout``; threads cannot wait for ever.
+MOST_SECONDS = 86400
 #: Makes an execute hook when it is asked for, so that heavy imports wait until then.
 MakeExecute = Callable[[], Execute]
 
@@ -126,6 +128,8 @@ def vectors_in(paths: Sequence[Path]) -> list[Vector]:
 
 
 def _check(args: argparse.Namespace, executors: Mapping[str, MakeExecute]) -> int:
+    if not 0 < args.timeout <= MOST_SECONDS:
+        raise VectorError(f"--timeout {args.timeout:g}: rule (0, {MOST_SECONDS}] seconds")
     chosen = select(vectors_in(args.paths), tier=args.tier, ops=args.op, without=args.without)
     if args.sut is not None:
         with ProcessImplementation(args.sut, timeout_seconds=args.timeout) as process:

@@ -47,9 +47,9 @@ def _from_words(name: str, type: str, shape: tuple[int, ...], words: list[int]) 
 
 def npy_bytes(array: Array) -> bytes:
     """The array as a ``.npy`` file: version 1.0, little-endian, C order, storage of its type."""
-    held = np.ascontiguousarray(array.array())
+    held = array.array()
     buffer = io.BytesIO()
-    little = held.astype(held.dtype.newbyteorder("<"))
+    little = held.astype(held.dtype.newbyteorder("<"), order="C")
     np.lib.format.write_array(buffer, little, version=(1, 0), allow_pickle=False)
     return buffer.getvalue()
 
@@ -212,19 +212,25 @@ def exported(name: str, arrays: list[Labelled], format: str) -> dict[str, bytes]
     return FORMATS[format](name, arrays)
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Write ``data`` under a temporary name and rename it: ``path`` is never half written."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
 def export(
     name: str, arrays: list[Labelled], format: str, directory: str | os.PathLike[str]
 ) -> tuple[Path, ...]:
-    """Write ``arrays`` into ``directory`` (made where missing); returns the paths.
-
-    Every file appears under a temporary name first, so none is ever half written.
-    """
+    """Write ``arrays`` into ``directory`` (made where missing); returns the paths."""
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for file, data in exported(name, arrays, format).items():
-        part = folder / f"{file}.part"
-        part.write_bytes(data)
-        os.replace(part, folder / file)
+        write_whole(folder / file, data)
         paths.append(folder / file)
     return tuple(paths)

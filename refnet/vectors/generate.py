@@ -15,6 +15,7 @@ from refnet.vectors.capabilities import capabilities
 from refnet.vectors.cases import SUBJECTS
 from refnet.vectors.cases.build import Case
 from refnet.vectors.check import killed
+from refnet.vectors.export import write_whole
 from refnet.vectors.flags import ERRORS, FLAGS
 from refnet.vectors.functions import Outputs
 from refnet.vectors.lookalikes import LOOKALIKES
@@ -170,13 +171,11 @@ def write(
     directory: str | os.PathLike[str], progress: Callable[[str], None] = lambda subject: None
 ) -> tuple[str, ...]:
     """Write all files into ``directory`` (made where missing); each appears whole or not at all."""
-    made: Mapping[str, str] = dict(files(progress))
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
+    made: Mapping[str, str] = dict(files(progress))
     for name, text in made.items():
-        part = folder / f"{name}.part"
-        part.write_bytes(text.encode())
-        os.replace(part, folder / name)
+        write_whole(folder / name, text.encode())
     return tuple(made)
 
 

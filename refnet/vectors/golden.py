@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from refnet.program import Program, ProgramError, run
 from refnet.program.files import to_bytes
 from refnet.vectors.check import Difference, compare
 from refnet.vectors.export import npy_bytes, read_npy
-from refnet.vectors.record import GENERATOR, Array, VectorError, digest
+from refnet.vectors.record import GENERATOR, Array, VectorError
 from refnet.vectors.reference import Execute
 
 FORMAT_VERSION = 1
@@ -52,9 +53,35 @@ class GoldenReport:
         return not self.differing
 
 
-def _values(program: Program, x: NDArray[Any], execute: Execute | None) -> dict[str, Array]:
-    _, values = run(program, x, execute=execute, trace=True)
-    return {n: Array.of(n, t.type.name, values[n]) for n, t in program.types.items()}
+def _file_name(number: int, name: str) -> str:
+    return f"{number:03d}_{name}.npy"
+
+
+def _manifest_bytes(program: Program, arrays: Sequence[tuple[Array, bytes]]) -> bytes:
+    """The manifest of ``arrays``, each with its ``.npy`` file, in the order of the program."""
+    ops = {n.name: type(n.op).__name__ for n in program.nodes}
+    records = [
+        {
+            "name": array.name,
+            "op": ops.get(array.name, "input"),
+            "type": array.type,
+            "shape": list(array.shape),
+            "file": _file_name(number, array.name),
+            "sha256": array.sha256,
+            "file_sha256": hashlib.sha256(data).hexdigest(),
+        }
+        for number, (array, data) in enumerate(arrays)
+    ]
+    manifest = {
+        "format": FORMAT_VERSION,
+        "generator": GENERATOR,
+        "program": {"name": program.name, "sha256": hashlib.sha256(to_bytes(program)).hexdigest()},
+        "images": arrays[0][0].shape[0],
+        "input": program.input,
+        "output": program.output,
+        "values": records,
+    }
+    return (json.dumps(manifest, indent=1, ensure_ascii=True) + "\n").encode()
 
 
 def golden_files(program: Program, codes: NDArray[np.integer[Any]]) -> dict[str, bytes]:
@@ -64,35 +91,12 @@ def golden_files(program: Program, codes: NDArray[np.integer[Any]]) -> dict[str,
     """
     if len(codes) < 1:
         raise VectorError(f"golden vectors of {program.name!r}: no image, rule at least one")
-    held = to_bytes(program)
-    made: dict[str, bytes] = {PROGRAM_FILE: held}
-    ops = {n.name: type(n.op).__name__ for n in program.nodes}
-    records = []
-    for number, array in enumerate(_values(program, codes, None).values()):
-        file = f"{number:03d}_{array.name}.npy"
-        made[file] = npy_bytes(array)
-        records.append(
-            {
-                "name": array.name,
-                "op": ops.get(array.name, "input"),
-                "type": array.type,
-                "shape": list(array.shape),
-                "file": file,
-                "sha256": array.sha256,
-                "file_sha256": hashlib.sha256(made[file]).hexdigest(),
-            }
-        )
-    manifest = {
-        "format": FORMAT_VERSION,
-        "generator": GENERATOR,
-        "program": {"name": program.name, "sha256": hashlib.sha256(held).hexdigest()},
-        "images": len(codes),
-        "input": program.input,
-        "output": program.output,
-        "values": records,
-    }
-    made[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=True) + "\n").encode()
-    return made
+    _, values = run(program, codes, trace=True)
+    held = [Array.of(name, t.type.name, values[name]) for name, t in program.types.items()]
+    arrays = [(array, npy_bytes(array)) for array in held]
+    made = {PROGRAM_FILE: to_bytes(program)}
+    made |= {_file_name(i, array.name): data for i, (array, data) in enumerate(arrays)}
+    return made | {MANIFEST: _manifest_bytes(program, arrays)}
 
 
 def write_golden(
@@ -114,48 +118,79 @@ def write_golden(
         for name, data in files.items():
             (part / name).write_bytes(data)
         part.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(part, target)
+        _exchange(part, target)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
     return target / MANIFEST
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
+def _exchange(part: Path, target: Path) -> None:
+    """Put ``part`` in the place of ``target``; an older folder comes back where that fails."""
+    if not target.exists():
+        os.replace(part, target)
+        return
+    old = part.with_suffix(".old")
+    os.replace(target, old)
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        os.replace(part, target)
+    except BaseException:
+        os.replace(old, target)
+        raise
+    shutil.rmtree(old)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise VectorError(f"{path}: {error.strerror}") from None
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    """The manifest, with the fields that its reader looks at."""
+    try:
+        held = json.loads(_read(path))
+    except VectorError:
+        raise
     except (ValueError, RecursionError):
         raise VectorError(f"{path}: no JSON") from None
     if not isinstance(held, dict) or set(held) != _MANIFEST_FIELDS:
         raise VectorError(f"{path}: fields must be {sorted(_MANIFEST_FIELDS)}")
-    if held["format"] != FORMAT_VERSION:
-        raise VectorError(f"{path}: format {held['format']!r}, rule {FORMAT_VERSION}")
+    if held["format"] != FORMAT_VERSION or held["generator"] != GENERATOR:
+        seen = f"format {held['format']!r:.60} of {held['generator']!r:.60}"
+        raise VectorError(f"{path}: {seen}, rule {FORMAT_VERSION} of {GENERATOR!r}")
     values = held["values"]
-    if not isinstance(values, list) or not values:
-        raise VectorError(f"{path}: values must be a list of at least one")
-    if not all(isinstance(v, dict) and set(v) == _VALUE_FIELDS for v in values):
-        raise VectorError(f"{path}: fields of a value must be {sorted(_VALUE_FIELDS)}")
+    if not isinstance(values, list) or not all(
+        isinstance(v, dict) and set(v) == _VALUE_FIELDS for v in values
+    ):
+        raise VectorError(f"{path}: values are records of {sorted(_VALUE_FIELDS)}")
     return held
 
 
-def _array(folder: Path, record: dict[str, Any]) -> Array:
-    """The array of a manifest entry, with both checksums verified."""
-    path = folder / Path(str(record["file"])).name
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise VectorError(f"{path}: {error.strerror}") from None
-    if hashlib.sha256(data).hexdigest() != record["file_sha256"]:
-        raise VectorError(f"{path}: checksum does not match the manifest")
-    held = read_npy(data)
-    if list(held.shape) != record["shape"] or digest(held) != record["sha256"]:
-        raise VectorError(f"{path}: array {held.dtype} {held.shape} is not that of the manifest")
-    return Array.of(record["name"], record["type"], held)
+def _expected(folder: Path, program: Program) -> dict[str, Array]:
+    """Every value that the folder holds of ``program``, after all its files were verified."""
+    manifest = _manifest(folder / MANIFEST)
+    held = to_bytes(program)
+    source = manifest["program"]
+    if not isinstance(source, dict) or source.get("sha256") != hashlib.sha256(held).hexdigest():
+        raise VectorError(f"{folder}: golden vectors of another program than {program.name!r}")
+    if _read(folder / PROGRAM_FILE) != held:
+        raise VectorError(f"{folder / PROGRAM_FILE}: is not the program of the manifest")
+    if len(manifest["values"]) != len(program.types):
+        number = len(manifest["values"])
+        raise VectorError(f"{folder / MANIFEST}: {number} values, rule {len(program.types)}")
+    arrays = []
+    for number, (name, type) in enumerate(program.types.items()):
+        path = folder / _file_name(number, name)
+        data = _read(path)
+        if hashlib.sha256(data).hexdigest() != manifest["values"][number]["file_sha256"]:
+            raise VectorError(f"{path}: checksum does not match the manifest")
+        arrays.append((Array.of(name, type.type.name, read_npy(data)), data))
+    # Nothing in the manifest is left that these files and the program do not decide.
+    if _read(folder / MANIFEST) != _manifest_bytes(program, arrays):
+        raise VectorError(f"{folder / MANIFEST}: is not the manifest of the files beside it")
+    return {array.name: array for array, _ in arrays}
 
 
 def check_golden(
@@ -166,25 +201,19 @@ def check_golden(
     Raises :class:`VectorError` where the folder is damaged or belongs to another program.
     """
     folder = Path(directory)
-    manifest = _manifest(folder)
-    found = hashlib.sha256(to_bytes(program)).hexdigest()
-    if not isinstance(manifest["program"], dict) or manifest["program"].get("sha256") != found:
-        raise VectorError(f"{folder}: golden vectors of another program than {program.name!r}")
-    want = {r["name"]: _array(folder, r) for r in manifest["values"]}
-    if set(want) != set(program.types):
-        raise VectorError(f"{folder}: values {sorted(want)}, rule {sorted(program.types)}")
+    want = _expected(folder, program)
+    codes = want[program.input].array()
     try:
-        values = _values(program, want[program.input].array(), execute)
+        _, values = run(program, codes, execute=execute, trace=True)
     except ProgramError as error:
         raise VectorError(f"{folder}: {error}") from None
     ops = {n.name: type(n.op).__name__ for n in program.nodes}
     differing = []
     for name in program.types:
-        detail, differences, _ = compare(want[name], values[name].array())
+        detail, differences, _ = compare(want[name], values[name])
         if detail:
             op = ops.get(name, "input")
             differing.append(
                 GoldenDifference(value=name, op=op, detail=detail, differences=differences)
             )
-    images = len(want[program.input].array())
-    return GoldenReport(images=images, values=len(want), differing=tuple(differing))
+    return GoldenReport(images=len(codes), values=len(want), differing=tuple(differing))
