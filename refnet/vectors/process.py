@@ -16,13 +16,15 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import queue
 import shlex
+import signal
 import subprocess
 import tempfile
 import threading
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,8 @@ from refnet.vectors.reference import Unsupported
 
 #: Longest answer that is read, in bytes.
 LINE_LIMIT = 2**26
+#: How often, 50 ms apart, the reader of a killed process is given room to end.
+_STOP_TRIES = 20
 
 
 class BrokenProcess(Exception):  # noqa: N818 - what it is
@@ -131,7 +135,9 @@ class ProcessImplementation:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _stop
         pipe = subprocess.PIPE
         try:
-            process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=self._errors)
+            process = subprocess.Popen(
+                self._command, stdin=pipe, stdout=pipe, stderr=self._errors, start_new_session=True
+            )
         except OSError as error:
             self._stop()
             raise VectorError(f"cannot run {self._command[0]!r}: {error.strerror}") from None
@@ -141,56 +147,73 @@ class ProcessImplementation:
 
     def _stop(self) -> None:
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            if self._process.stdin is not None:
-                # What was left in the buffer has no reader any more.
-                with contextlib.suppress(OSError):
-                    self._process.stdin.close()
+            _kill(self._process)
+            # What was left in the buffer has no reader any more.
+            with contextlib.suppress(OSError, ValueError):
+                cast(IO[bytes], self._process.stdin).close()
             # The reader may be waiting for room in the queue; room lets it see the end.
-            while self._process.stdout is not None and not self._process.stdout.closed:
+            for _ in range(_STOP_TRIES):
+                if cast(IO[bytes], self._process.stdout).closed:
+                    break
                 with contextlib.suppress(queue.Empty):
                     self._lines.get(timeout=0.05)
         if self._errors is not None:
             self._errors.close()
         self._process = self._errors = None
 
-    def _end(self, what: str) -> BrokenProcess:
-        """The error of a process that ended, with its last words; it is started anew next time."""
-        last = b""
-        if self._process is not None and self._errors is not None:
-            code = self._process.wait(timeout=self._timeout)
-            what += f" with exit code {code}"
-            self._errors.seek(0)
-            last = (self._errors.read().strip().splitlines() or [b""])[-1][:200]
+    def _ended(self) -> BrokenProcess:
+        """The error of a process that said no more, with its last words; the next one is new."""
+        process = cast("subprocess.Popen[bytes]", self._process)
+        errors = cast(IO[bytes], self._errors)
+        try:
+            what = f"the process ended with exit code {process.wait(timeout=1)}"
+        except subprocess.TimeoutExpired:
+            what = "the process closed its output"
+        errors.seek(0)
+        last = (errors.read().strip().splitlines() or [b""])[-1][:200]
         self._stop()
         return BrokenProcess(what + (f": {last.decode(errors='replace')}" if last else ""))
 
     def __call__(self, vector: Vector) -> Outputs:
         """Ask the process one vector."""
         if self._process is None:
-            self._process = self._start()
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(request(vector))
-            self._process.stdin.flush()
-        except OSError:
-            raise self._end("the process ended before the request") from None
+            try:
+                self._process = self._start()
+            except VectorError as error:
+                raise BrokenProcess(str(error)) from None
+        # A process that does not read would block a writer whose request fills the pipe.
+        send = (self._process.stdin, request(vector))
+        threading.Thread(target=_send, args=send, daemon=True).start()
         try:
             line = self._lines.get(timeout=self._timeout)
         except queue.Empty:
             self._stop()
             raise BrokenProcess(f"no answer in {self._timeout:g} s") from None
         if not line:
-            raise self._end("the process ended")
+            raise self._ended()
         if not line.endswith(b"\n"):
             self._stop()
-            raise BrokenProcess(f"an answer of more than {LINE_LIMIT} bytes, or cut off")
+            raise BrokenProcess(f"an answer cut off, or of more than {LINE_LIMIT} bytes")
         try:
             return parse_answer(line, vector)
         except BrokenProcess:
             self._stop()
             raise
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the process and what it started."""
+    with contextlib.suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def _send(stream: IO[bytes], data: bytes) -> None:
+    """Write a request; a process that is gone shows at its output."""
+    with contextlib.suppress(OSError, ValueError):
+        stream.write(data)
+        stream.flush()
 
 
 def _pump(stream: IO[bytes], lines: queue.Queue[bytes]) -> None:

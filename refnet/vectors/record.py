@@ -56,6 +56,7 @@ def limits_of(type: str) -> tuple[int, int]:
     """Least and greatest integer of a type name; the wide type stops where JSON readers do."""
     if type == WIDE:
         return -(2**53), 2**53
+    dtype_of(type)
     known = IntType.parse(type)
     return known.lo, known.hi
 

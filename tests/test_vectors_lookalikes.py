@@ -1,0 +1,99 @@
+"""Named wrong behaviours: each is dead, each is recognised."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refnet.program import rounding_shift
+from refnet.vectors import wrong_numbers
+from refnet.vectors.check import answer, check, killed
+from refnet.vectors.cli import vectors_in
+from refnet.vectors.lookalikes import LOOKALIKES, Lookalike
+from refnet.vectors.record import Vector
+from refnet.vectors.reference import OPS, reference
+
+VECTORS = Path(__file__).parents[1] / "specs" / "vectors"
+NAMES = [lookalike.name for lookalike in LOOKALIKES]
+
+
+@cache
+def vectors() -> tuple[Vector, ...]:
+    return tuple(vectors_in([VECTORS]))
+
+
+def test_names_are_given_once_and_ops_exist() -> None:
+    assert len(set(NAMES)) == len(NAMES) >= 60
+    for lookalike in LOOKALIKES:
+        assert set(lookalike.ops) <= set(OPS)
+        assert lookalike.meaning.endswith(".")
+
+
+def test_kill_lists_name_lookalikes_of_the_op() -> None:
+    ops = {lookalike.name: lookalike.ops for lookalike in LOOKALIKES}
+    for vector in vectors():
+        assert all(vector.op in ops[name] for name in vector.kills), vector.id
+
+
+@pytest.mark.parametrize("lookalike", LOOKALIKES, ids=NAMES)
+def test_some_vector_kills_it_and_the_diagnosis_finds_it(lookalike: Lookalike) -> None:
+    killers = [v for v in vectors() if lookalike.name in v.kills]
+    assert killers
+    chosen = killers[:3]
+    report = check(chosen, lookalike.function)
+    assert len(report.failures) == len(chosen)
+    answered = [f for f in report.failures if f.kind in ("differs", "accepted")]
+    if answered:
+        assert dict(report.diagnosis())[lookalike.name] == len(answered)
+
+
+@pytest.mark.parametrize("lookalike", LOOKALIKES, ids=NAMES)
+def test_it_is_told_from_every_other_lookalike(lookalike: Lookalike) -> None:
+    """No two names for one behaviour: some vector answers differently, or is not concerned."""
+    same = [k for k in LOOKALIKES if k.ops == lookalike.ops and k.name != lookalike.name]
+    concerned = [v for v in vectors() if lookalike.name in v.kills]
+    for other in same:
+        assert any(not _equal(v, lookalike, other) for v in concerned), other.name
+
+
+def _equal(vector: Vector, a: Lookalike, b: Lookalike) -> bool:
+    if b.name not in vector.kills:
+        return False
+    (state, _, mine), (others_state, _, other) = answer(a.function, vector), answer(b.function, vector)
+    return state == others_state and all(
+        np.array_equal(mine[o.name], other[o.name]) for o in vector.outputs if o.name in mine
+    )
+
+
+def test_kill_lists_are_what_happens() -> None:
+    """On a sample: the generator's own comparison covers the rest byte for byte."""
+    for vector in vectors()[::40]:
+        found = [k.name for k in LOOKALIKES if vector.op in k.ops and killed(vector, k.function)]
+        assert list(vector.kills) == found, vector.id
+
+
+def test_most_vectors_with_an_answer_kill_something() -> None:
+    musts = [v for v in vectors() if v.result == "must" and v.intermediates is not None]
+    assert sum(bool(v.kills) for v in musts) > 0.8 * len(musts)
+
+
+def test_the_right_implementation_is_no_lookalike() -> None:
+    assert not any(killed(v, reference) for v in vectors())
+
+
+def test_wrong_roundings_by_hand() -> None:
+    x, shift = np.array([-5, -3, -1, 1, 3, 5]), np.int64(1)
+    rows = {
+        "half_down": (wrong_numbers.half_down, [-3, -2, -1, 0, 1, 2]),
+        "floored": (wrong_numbers.floored, [-3, -2, -1, 0, 1, 2]),
+        "truncated": (wrong_numbers.truncated, [-2, -1, 0, 0, 1, 2]),
+    }
+    for wrong, want in rows.values():
+        assert wrong(x, shift, "half_even").tolist() == want
+    twice = wrong_numbers.twice_half(np.array([5, 11]), np.int64(3), "half_up")
+    # 5/8 and 11/8: rounded to quarters-of-eight first, 1.25 -> 1 and 2.75 -> 3, then 0.5 and 1.5.
+    assert twice.tolist() == [1, 2]
+    assert rounding_shift(np.array([5, 11]), 3, "half_up").tolist() == [1, 1]
