@@ -120,12 +120,15 @@ def test_a_c_compiler_reads_the_same_integers(tmp_path: Path) -> None:
     for i, array in enumerate(EDGES):
         symbol, kind = f"a{i}_{array.name}", "PRIx64" if array.type == REAL else "PRId64"
         cast = "uint64_t" if array.type == REAL else "int64_t"
-        prints.append(
-            f'for (uint32_t i = 0; i < {symbol.upper()}_SIZE; i++) printf("%" {kind} " ", '
-            f'({cast}){symbol}[i]); printf("| %u\\n", (unsigned){symbol.upper()}_RANK);'
-        )
+        prints += [
+            f"size = {symbol.upper()}_SIZE;",
+            "for (uint32_t i = 0; i < size; i++) {",
+            f'printf("%" {kind} " ", ({cast}){symbol}[i]);',
+            "}",
+            f'printf("| %u\\n", (unsigned){symbol.upper()}_RANK);',
+        ]
     source = '#include "edges.h"\n#include <stdio.h>\n#include <inttypes.h>\n'
-    source += "int main(void) {\n" + "\n".join(prints) + "\nreturn 0; }\n"
+    source += "int main(void) {\nuint32_t size;\n" + "\n".join(prints) + "\nreturn 0; }\n"
     (tmp_path / "main.c").write_text(source)
     flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-variable"]
     subprocess.run(["cc", *flags, "-o", "main", "main.c"], cwd=tmp_path, check=True)

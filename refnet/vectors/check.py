@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from refnet.vectors.functions import Implementation, Outputs
 from refnet.vectors.lookalikes import LOOKALIKES
 from refnet.vectors.record import REAL, Array, Vector, VectorError
-from refnet.vectors.reference import Unsupported
+from refnet.vectors.reference import Unsupported, Unusable
 
 #: How many differing coordinates a failure lists.
 LISTED = 4
@@ -163,6 +163,8 @@ def answer(implementation: Implementation, vector: Vector) -> tuple[str, str, Ou
         raise
     except ValueError as error:
         return "refused", str(error), {}
+    except Unusable as error:
+        return "broken", str(error), {}
     except Exception as error:
         return "broken", f"{type(error).__name__}: {error}", {}
     return "answered", "", outputs

@@ -47,9 +47,9 @@ def _from_words(name: str, type: str, shape: tuple[int, ...], words: list[int]) 
 
 def npy_bytes(array: Array) -> bytes:
     """The array as a ``.npy`` file: version 1.0, little-endian, C order, storage of its type."""
-    held = np.ascontiguousarray(array.array())
+    held = array.array()
     buffer = io.BytesIO()
-    little = held.astype(held.dtype.newbyteorder("<"))
+    little = held.astype(held.dtype.newbyteorder("<"), order="C")
     np.lib.format.write_array(buffer, little, version=(1, 0), allow_pickle=False)
     return buffer.getvalue()
 

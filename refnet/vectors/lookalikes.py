@@ -52,8 +52,8 @@ def _shift(name: str, wrong: WrongShift, meaning: str = "") -> Lookalike:
     return Lookalike(name=name, ops=ops, meaning=meaning, function=rounding(wrong))
 
 
-def _instead(rule: str, other: str) -> Lookalike:
-    meaning = f"Ties by {other} where the rule is {rule}."
+def _instead(rule: str, other: str, also: str = "") -> Lookalike:
+    meaning = f"Ties by {other} where the rule is {rule}{also}."
     return _shift(f"{other}_for_{rule}", numbers.instead(rule, other), meaning)
 
 
@@ -105,7 +105,8 @@ LOOKALIKES: tuple[Lookalike, ...] = (
     _instead("half_even", "half_up"),
     _instead("half_even", "half_away"),
     _instead("half_up", "half_even"),
-    _instead("half_up", "half_away"),
+    # The other two rules are symmetric, so this is what rounding a magnitude does as well.
+    _instead("half_up", "half_away", ", as when the magnitude is rounded"),
     _instead("half_away", "half_even"),
     _instead("half_away", "half_up"),
     _shift("half_down", numbers.half_down),
@@ -113,7 +114,6 @@ LOOKALIKES: tuple[Lookalike, ...] = (
     _shift("truncation", numbers.truncated),
     _shift("double_rounding_high_mul", numbers.double_rounding),
     _shift("double_rounding_last_bit", numbers.twice_half),
-    _shift("magnitude_rounded", numbers.magnitude_rounded),
     _scale("saturate_before_scaling", numbers.accumulator_clamped),
     _scale("wrap_for_saturate", numbers.wrapped),
     _scale("symmetric_saturation", numbers.symmetric),
@@ -199,15 +199,22 @@ LOOKALIKES: tuple[Lookalike, ...] = (
     _ask("unpack_trits_reversed", ("unpack_trits",), codes.unpacked_backwards),
     _ask("unpack_planes_reversed", ("unpack_planes",), codes.unpacked_planes_reversed),
     _ask("unpack_masks_subtracted", ("unpack_ternary_planes",), codes.masks_added),
+    _ask("class_of_largest_magnitude", ("classify",), codes.class_of_magnitude),
     _ask("last_class_on_ties", ("classify",), codes.last_class),
     # Types, counts, files
     _ask("file_big_endian", ("save",), records.file_big_endian),
+    _ask("file_read_unaligned", ("load",), checks.alignment_ignored),
     _ask("file_unaligned", ("save",), records.file_unaligned),
     _ask("weight_bits_of_all_constants", ("weight_bits",), records.all_constants_weigh),
     _ask("weight_bits_of_storage", ("weight_bits",), records.stored_bits),
     _ask("range_of_storage", ("integer_type",), records.storage_range),
+    _ask("int_is_symmetric", ("integer_type",), records.symmetric_names),
+    _ask("storage_always_signed", ("integer_type",), records.signed_storage),
+    _ask("range_of_result_storage", ("result_type",), records.range_of_result_storage),
+    _ask("range_of_the_data", ("result_type",), records.range_of_the_data),
     _ask("range_of_final_sum", ("result_type",), records.range_without_zero),
     _ask("zero_weights_skipped", ("work",), records.zero_weights_skipped),
+    _ask("work_of_the_batch", ("work",), records.work_of_the_batch),
     _ask("bias_is_a_mac", ("work",), records.bias_is_a_mac),
     # Checks that are missing
     _accept("fields_unchecked", ("unpack_bits", "unpack_planes"), checks.fields_unchecked),

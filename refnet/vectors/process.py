@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from refnet.vectors.functions import Outputs
 from refnet.vectors.record import REAL, Vector, VectorError
-from refnet.vectors.reference import Unsupported
+from refnet.vectors.reference import Unsupported, Unusable
 
 #: Longest answer that is read, in bytes.
 LINE_LIMIT = 2**26
@@ -39,7 +39,7 @@ LINE_LIMIT = 2**26
 _STOP_TRIES = 20
 
 
-class BrokenProcess(Exception):  # noqa: N818 - what it is
+class BrokenProcess(Unusable):  # noqa: N818 - what it is
     """The process gave no usable answer."""
 
 

@@ -20,6 +20,10 @@ from refnet.vectors.record import Vector, VectorError
 Execute = Callable[[Op, tuple[NDArray[Any], ...], TensorType], NDArray[Any]]
 
 
+class Unusable(Exception):  # noqa: N818 - what the answer is
+    """The implementation gave no usable answer; the message says what came instead."""
+
+
 class Unsupported(Exception):  # noqa: N818 - it is an answer, not a failure
     """The implementation says that it does not do this kind of vector."""
 

@@ -73,19 +73,42 @@ def input_clamped(vector: Vector) -> Outputs:
     return {program.output: run(program, saturate(x, held.lo, held.hi))}
 
 
+_FRONT = 48
+
+
+def _opened(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header of a program file and its arrays, no checksum looked at."""
+    size = int.from_bytes(data[8:16], "little")
+    if len(data) < _FRONT or size > len(data) - _FRONT:
+        raise ValueError("truncated")
+    return json.loads(data[_FRONT : _FRONT + size]), data[-(-(_FRONT + size) // 64) * 64 :]
+
+
+def _closed(data: bytes, header: dict[str, Any], arrays: bytes) -> bytes:
+    """A file with the magic bytes of ``data`` and the right checksum of ``header``."""
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    front = data[:8] + len(text).to_bytes(8, "little") + hashlib.sha256(text).digest() + text
+    return front + bytes(-len(front) % 64) + arrays
+
+
 def checksums_ignored(vector: Vector) -> Outputs:
     """A file is read as if every checksum matched."""
     data = vector.arrays["file"].astype(np.uint8).tobytes()
-    size = int.from_bytes(data[8:16], "little")
-    if len(data) < 48 or size > len(data) - 48:
-        raise ValueError("truncated")
-    header: dict[str, Any] = json.loads(data[48 : 48 + size])
-    start = -(-(48 + size) // 64) * 64
+    header, arrays = _opened(data)
     for entry in header["constants"]:
-        first = start + entry["offset"]
-        raw = data[first : first + entry["bytes"]]
+        raw = arrays[entry["offset"] : entry["offset"] + entry["bytes"]]
         entry["sha256"] = hashlib.sha256(raw).hexdigest()
-    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
-    front = data[:8] + len(text).to_bytes(8, "little") + hashlib.sha256(text).digest() + text
-    program = from_bytes(front + bytes(-len(front) % 64) + data[start:])
-    return {"y": run(program, vector.arrays["x"])}
+    return {"y": run(from_bytes(_closed(data, header, arrays)), vector.arrays["x"])}
+
+
+def alignment_ignored(vector: Vector) -> Outputs:
+    """Reads the arrays of a file as if they followed each other without a gap."""
+    data = vector.arrays["file"].astype(np.uint8).tobytes()
+    header, arrays = _opened(data)
+    read, place = b"", 0
+    for entry in header["constants"]:
+        raw = arrays[place : place + entry["bytes"]]
+        place += entry["bytes"]
+        entry["sha256"] = hashlib.sha256(raw).hexdigest()
+        read += raw + bytes(-len(raw) % 64)
+    return {"y": run(from_bytes(_closed(data, header, read)), vector.arrays["x"])}

@@ -155,6 +155,11 @@ def masks_added(vector: Vector) -> Outputs:
     return {"codes": (codes != 0).astype(np.int64) - (codes < 0)}
 
 
+def class_of_magnitude(vector: Vector) -> Outputs:
+    """The score of the largest magnitude wins."""
+    return {"class": np.argmax(np.abs(vector.arrays["scores"].astype(np.int64)), axis=1)}
+
+
 def last_class(vector: Vector) -> Outputs:
     """The highest index on a tie."""
     scores = vector.arrays["scores"]

@@ -48,11 +48,6 @@ def twice_half(x: Ints, shift: Ints, rule: str) -> Ints:
     return rounding_shift(rounding_shift(x, first, rule), shift - first, rule)
 
 
-def magnitude_rounded(x: Ints, shift: Ints, rule: str) -> Ints:
-    """The rule applied to the magnitude, the sign put back afterwards."""
-    return np.sign(x) * rounding_shift(np.abs(x), shift, rule)
-
-
 def _scaled(acc: Ints, mult: Ints, shift: Ints, rule: str) -> Ints:
     return rounding_shift(acc * mult, shift, rule)
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from refnet.program import IntType
-from refnet.vectors.building import program_of
+from refnet.vectors.building import operator_of, program_of
 from refnet.vectors.functions import Outputs
 from refnet.vectors.record import Vector
 from refnet.vectors.reference import reference
@@ -76,6 +76,48 @@ def range_without_zero(vector: Vector) -> Outputs:
     found["range"] = np.array(
         [(ends.min(axis=0).sum(axis=1) + b).min(), (ends.max(axis=0).sum(axis=1) + b).max()]
     )
+    return found
+
+
+def range_of_result_storage(vector: Vector) -> Outputs:
+    """The proved range is that of the storage of the result."""
+    found = dict(reference(vector))
+    lo, hi = found["range"].tolist()
+    info = np.iinfo(IntType(lo=lo, hi=hi).dtype)
+    found["range"] = np.array([info.min, info.max])
+    return found
+
+
+def range_of_the_data(vector: Vector) -> Outputs:
+    """The proved range is what the data at hand give."""
+    found = dict(reference(vector))
+    op = operator_of(vector.attributes["op"], vector.attributes["attributes"])
+    y = op.evaluate(*(a.array() for a in vector.operands))
+    seen = y if y.size else np.zeros(1, np.int64)
+    found["range"] = np.array([seen.min(), seen.max()])
+    return found
+
+
+def work_of_the_batch(vector: Vector) -> Outputs:
+    """Counts the operations of all images."""
+    images = vector.inputs[0].shape[0]
+    return {name: images * count for name, count in reference(vector).items()}
+
+
+def symmetric_names(vector: Vector) -> Outputs:
+    """``intK`` is the symmetric range: int8 is [-127, 127]."""
+    found = dict(reference(vector))
+    lo, hi = found["range"].tolist()
+    if lo == -hi - 1:
+        found["range"] = np.array([-hi, hi])
+    return found
+
+
+def signed_storage(vector: Vector) -> Outputs:
+    """Storage always has a sign: 16 bits for uint8, 32 for uint16."""
+    found = dict(reference(vector))
+    bits, signed = found["storage"].tolist()
+    found["storage"] = np.array([bits if signed else 2 * bits, 1])
     return found
 
 

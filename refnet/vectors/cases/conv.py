@@ -179,14 +179,19 @@ def _refused() -> list[Case]:
         ("4.1.1", conv(), {"x": ("uint2", [[1, 2, 3]]), "w": w}, "shape", "x is a vector, no map"),
         ("4.1.1", conv(), {"x": x}, "operand", "no weights"),
     )
-    cases = [
+    return [
         operator_case(f"{_NAME}.refused.{i:04d}", clauses, op, operands,
                       "ACCUMULATOR" if error == "accumulator" else "BOUNDARY",
                       f"Must be refused: {why}.", error=error)
         for i, (clauses, op, operands, error, why) in enumerate(rows, start=1)
     ]
-    base = operator_case(f"{_NAME}.attribute_refused.0000", "4.1.1", conv(), {"x": x, "w": w},
+
+
+def _attributes_refused() -> list[Case]:
+    operands = {"x": ("uint2", _MAP), "w": ("ternary", _KERNEL)}
+    base = operator_case(f"{_NAME}.attribute_refused.0000", "4.1.1", conv(), operands,
                          "BOUNDARY", "A template for attributes that are refused.")
+    cases = []
     changes: tuple[dict[str, Any], ...] = (
         {"stride": [0, 1]}, {"dilation": [1, 0]}, {"padding": [[-1, 0], [0, 0]]}, {"groups": 0},
         {"kernel_flipped": 1})
@@ -234,4 +239,5 @@ def _types(cases: list[Case]) -> list[Case]:
 
 
 _ANSWERED = [*_basic(), *_windows(), *_groups(), *_bound(), *_degenerate()]
-CASES: tuple[Case, ...] = (*_ANSWERED, *_types(_ANSWERED), *_refused(), *_random())
+CASES: tuple[Case, ...] = (
+    *_ANSWERED, *_types(_ANSWERED), *_refused(), *_attributes_refused(), *_random())

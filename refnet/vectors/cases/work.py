@@ -38,6 +38,8 @@ def _cases() -> list[Case]:
         (Reshape(shape=(200,)), {"x": x}, "nothing"),
         (conv(), {"x": ("int8", counted(2, 3, 1, 1)), "w": counted(5, 3, 1, 1)},
          "per image: two images do not double it"),
+        (conv(padding=1), {"x": x, "w": ("ternary", np.arange(288).reshape(4, 8, 3, 3) % 3 - 1)},
+         "a third of the weights are zeros and count like the others"),
     )
     return [_ask(i, *row) for i, row in enumerate(rows, start=1)]
 
