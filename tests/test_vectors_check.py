@@ -103,7 +103,8 @@ def test_a_failure_says_where_what_and_which_lookalike() -> None:
     assert (first.coordinates, first.expected, first.actual) == ((0, 0, 0, 0), 91, 56)
     assert failure.lookalikes == ("kernel_flipped",)
     text = "\n".join(report.lines())
-    for part in ("[4.1.1, 4.1.3]", "y[0, 0, 0, 0]: expected 91, got 56", "kernel_flipped on 1 of 1"):
+    place = "y[0, 0, 0, 0]: expected 91, got 56"
+    for part in ("[4.1.1, 4.1.3]", place, "kernel_flipped on 1 of 1"):
         assert part in text
     assert json.loads(json.dumps(report.plain()))["failures"][0]["id"] == failure.id
 

@@ -62,7 +62,8 @@ def test_it_is_told_from_every_other_lookalike(lookalike: Lookalike) -> None:
 def _equal(vector: Vector, a: Lookalike, b: Lookalike) -> bool:
     if b.name not in vector.kills:
         return False
-    (state, _, mine), (others_state, _, other) = answer(a.function, vector), answer(b.function, vector)
+    state, _, mine = answer(a.function, vector)
+    others_state, _, other = answer(b.function, vector)
     return state == others_state and all(
         np.array_equal(mine[o.name], other[o.name]) for o in vector.outputs if o.name in mine
     )

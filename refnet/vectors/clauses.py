@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from refnet.vectors.record import VectorError
 
+#: The chapter by which the folder is known.
+_FIRST = "01-numbers.md"
 _HEADING = re.compile(r"^### \[(\d+\.\d+)\] (.+)$", re.MULTILINE)
 _CLAUSE = re.compile(
     r"^\*\*\[(\d+\.\d+\.\d+)\]\*\* (.*?)(?=^\*\*\[|^### |^```|\Z)", re.MULTILINE | re.DOTALL
@@ -26,18 +28,27 @@ class Clause:
 
 
 def specification() -> Path:
-    """The folder of the specification: of the checkout, or of the installation.
+    """The folder of the specification: of the checkout, or of the installed distribution.
 
-    Raises :class:`VectorError` that names the places where it was looked for.
+    Raises :class:`VectorError` that says where it was looked for and what to pass instead.
     """
-    places = (
-        Path(__file__).resolve().parents[2] / "specs",
-        Path(sys.prefix) / "share" / "refnet" / "specs",
-    )
-    for place in places:
-        if any(place.glob("01-*.md")):
+    checkout = Path(__file__).resolve().parents[2] / "specs"
+    for place in (checkout, *_installed()):
+        if (place / _FIRST).is_file():
             return place
-    raise VectorError(f"the specification is in none of {', '.join(map(str, places))}")
+    raise VectorError(
+        f"the specification is neither in {checkout} nor among the files of an installed refnet; "
+        "name the vector files or their folder"
+    )
+
+
+def _installed() -> list[Path]:
+    """Where the installer put the specification, wherever that is: it keeps a list of its files."""
+    try:
+        files = metadata.files("refnet") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [Path(str(f.locate())).resolve().parent for f in files if f.name == _FIRST]
 
 
 def read_clauses(folder: Path) -> dict[str, Clause]:

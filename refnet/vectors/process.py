@@ -39,7 +39,7 @@ LINE_LIMIT = 2**26
 _STOP_TRIES = 20
 
 
-class BrokenProcess(Unusable):  # noqa: N818 - what it is
+class BrokenProcess(Unusable):
     """The process gave no usable answer."""
 
 
