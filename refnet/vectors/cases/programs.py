@@ -47,42 +47,45 @@ def _node(**change: Any) -> dict[str, Any]:
     return {"name": "y", "op": "Add", "attributes": {}, "inputs": ["x", "x"], **change}
 
 
+_AGAIN = _node(name="z", inputs=["y", "y"])
+_NAMED = {"name": "y", "type": "ternary", "shape": [2]}
+# clauses, changes of the program ``double``, constants, why
+_NO_PROGRAMS: tuple[tuple[str, Mapping[str, Any], dict[str, Any], str], ...] = (
+    ("5.1.4", {"output": "x"}, {}, "the value y is never used"),
+    ("5.1.4", {}, {"c": ("int8", [1])}, "the constant c is never used"),
+    ("5.1.1", {"output": "z"}, {}, "the output is no value"),
+    ("5.1.2", {"nodes": [_node(inputs=["x", "z"])]}, {}, "an operand that does not exist"),
+    ("5.1.2", {"nodes": [_AGAIN, _node()], "output": "z"}, {},
+     "an operand that is the result of a later step"),
+    ("5.1.2", {"nodes": [_node(inputs=["y", "x"])]}, {}, "a step that uses its own result"),
+    ("5.1.2", {"nodes": [_node(), _node()]}, {}, "the name y is given twice"),
+    ("5.1.2", {"input": _NAMED}, {}, "the input and a step have one name"),
+    ("5.1.2", {}, {"y": ("int8", [1])}, "a constant and a step have one name"),
+    ("5.1.2", {}, {"x": ("int8", [1])}, "a constant and the input have one name"),
+    ("5.1.2", {"nodes": [_node(name=".y")], "output": ".y"}, {}, "a name begins with a dot"),
+    ("5.1.2", {"nodes": [_node(name="a b")], "output": "a b"}, {}, "a name holds a space"),
+    ("5.1.2", {"nodes": [_node(name="y" * 101)], "output": "y" * 101}, {},
+     "a name of 101 letters"),
+    ("5.1.2", {"nodes": [_node(name="")], "output": ""}, {}, "an empty name"),
+    ("5.1.2", {"name": "a/b"}, {}, "the program's name holds a slash"),
+    ("5.1.2", {"nodes": [_node(op="Mul")]}, {}, "an operator that does not exist"),
+    ("5.1.4 4.4.1", {"nodes": [_node(inputs=["x", "c"])]}, {"c": ("int8", [1, 1])},
+     "a constant where an activation must be"),
+    ("5.1.1", {"input": {"name": "x", "type": "ternary", "shape": [1, 1, 1, 2]}}, {},
+     "an input of four axes"),
+    ("5.1.1", {"input": {"name": "x", "type": "ternary", "shape": [0]}}, {},
+     "an input axis of size 0"),
+    ("5.1.3", {}, {"c": ("int8", np.zeros((0,), int))}, "a constant without elements"),
+    ("5.1.3", {}, {"c": ("int8", np.zeros((1, 1, 1, 1, 1), int))}, "a constant of five axes"),
+    ("5.1.4 1.3.1", {"input": {"name": "x", "type": "int32", "shape": [2]}}, {},
+     "a sum that could leave the accumulator"),
+)
+
+
 def _refused() -> list[Case]:
     base = program_attributes(nets.double())
-    again = _node(name="z", inputs=["y", "y"])
-    named = {"name": "y", "type": "ternary", "shape": [2]}
-    rows: tuple[tuple[str, Mapping[str, Any], dict[str, Any], str], ...] = (
-        ("5.1.4", {"output": "x"}, {}, "the value y is never used"),
-        ("5.1.4", {}, {"c": ("int8", [1])}, "the constant c is never used"),
-        ("5.1.1", {"output": "z"}, {}, "the output is no value"),
-        ("5.1.2", {"nodes": [_node(inputs=["x", "z"])]}, {}, "an operand that does not exist"),
-        ("5.1.2", {"nodes": [again, _node()], "output": "z"}, {},
-         "an operand that is the result of a later step"),
-        ("5.1.2", {"nodes": [_node(inputs=["y", "x"])]}, {}, "a step that uses its own result"),
-        ("5.1.2", {"nodes": [_node(), _node()]}, {}, "the name y is given twice"),
-        ("5.1.2", {"input": named}, {}, "the input and a step have one name"),
-        ("5.1.2", {}, {"y": ("int8", [1])}, "a constant and a step have one name"),
-        ("5.1.2", {}, {"x": ("int8", [1])}, "a constant and the input have one name"),
-        ("5.1.2", {"nodes": [_node(name=".y")], "output": ".y"}, {}, "a name begins with a dot"),
-        ("5.1.2", {"nodes": [_node(name="a b")], "output": "a b"}, {}, "a name holds a space"),
-        ("5.1.2", {"nodes": [_node(name="y" * 101)], "output": "y" * 101}, {},
-         "a name of 101 letters"),
-        ("5.1.2", {"nodes": [_node(name="")], "output": ""}, {}, "an empty name"),
-        ("5.1.2", {"name": "a/b"}, {}, "the program's name holds a slash"),
-        ("5.1.2", {"nodes": [_node(op="Mul")]}, {}, "an operator that does not exist"),
-        ("5.1.4 4.4.1", {"nodes": [_node(inputs=["x", "c"])]}, {"c": ("int8", [1, 1])},
-         "a constant where an activation must be"),
-        ("5.1.1", {"input": {"name": "x", "type": "ternary", "shape": [1, 1, 1, 2]}}, {},
-         "an input of four axes"),
-        ("5.1.1", {"input": {"name": "x", "type": "ternary", "shape": [0]}}, {},
-         "an input axis of size 0"),
-        ("5.1.3", {}, {"c": ("int8", np.zeros((0,), int))}, "a constant without elements"),
-        ("5.1.3", {}, {"c": ("int8", np.zeros((1, 1, 1, 1, 1), int))}, "a constant of five axes"),
-        ("5.1.4 1.3.1", {"input": {"name": "x", "type": "int32", "shape": [2]}}, {},
-         "a sum that could leave the accumulator"),
-    )  # fmt: skip
     cases = []
-    for i, (clauses, change, constants, why) in enumerate(rows, start=1):
+    for i, (clauses, change, constants, why) in enumerate(_NO_PROGRAMS, start=1):
         x = () if "x" in constants else {"x": ("ternary", [[1, -1]])}
         held = change.get("input", {})
         if isinstance(held, dict) and held.get("name") == "y":

@@ -103,7 +103,14 @@ def _requantizations() -> list[Case]:
                  "shift": ("uint8", _spread(shift, len(acc)))},
                 flags, f"Requantization into {type}, {rule}: {why}.",
                 tier="smoke" if i in (1, 4) else "core"))
-    return cases
+    refused = (({"type": "int8"}, "no rounding rule is named, and there is no default"),
+               ({"type": "int8", "rounding": "round"}, "a rule of that name does not exist"))
+    return cases + [
+        function_case(f"rounding.requantize_refused.{i:04d}", "3.1.2 3.2.2", "requantize", given,
+                      {"acc": ("int32", [5]), "mult": ("sint16", [3]), "shift": ("uint8", [1])},
+                      "TIE", f"A requantization that must be refused: {why}.", error="attribute")
+        for i, (given, why) in enumerate(refused, start=1)
+    ]
 
 
 def _random() -> list[Case]:

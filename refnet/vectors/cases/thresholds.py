@@ -71,45 +71,48 @@ def _integer_thresholds() -> list[Case]:
     return cases
 
 
+_AROUND = [[-4, -3, -2, -1, 0, 1, 2, 3, 4]]
+_LINE = np.array(_AROUND).reshape(1, 1, 1, 9)
+_BOTH = np.repeat(_LINE, 2, axis=1)
+_ENDS = [[[2147483646, -2147483646], [2147483645, -2147483645]]]
+_ACCUMULATOR = "int[-2147483646,2147483646]"
+# kind, operands, flags, why, tier
+_COUNTED: tuple[tuple[str, dict[str, Any], str, str, str], ...] = (
+    ("basic", {"x": ("int8", _LINE), "t": [[-2, 0, 3]], "sign": [1]}, "BASIC BOUNDARY",
+     "every accumulator around three thresholds: equal counts as passed", "smoke"),
+    ("sign", {"x": ("int8", _BOTH), "t": [[-2, 0, 3], [-2, 0, 3]], "sign": [1, -1]},
+     "SIGN BOUNDARY", "the same thresholds with sign -1: -x is compared, with >= again",
+     "smoke"),
+    ("equal", {"x": ("int8", _LINE), "t": [[1, 1, 1]], "sign": [1]}, "BOUNDARY DEGENERATE",
+     "three equal thresholds: the code jumps from 0 to 3", "core"),
+    ("single", {"x": ("int8", _BOTH), "t": [[0], [0]], "sign": [1, -1]}, "BOUNDARY SIGN",
+     "one threshold at 0: zero passes under either sign", "smoke"),
+    ("never", {"x": ("int8", _BOTH), "t": [[-128, 0, 128], [-127, 0, 129]], "sign": [1, -1]},
+     "BOUNDARY", "always passed, ordinary, never passed: beyond the bits of x", "core"),
+    ("channels", {"x": ("int8", np.arange(-6, 6).reshape(1, 3, 2, 2)),
+                  "t": [[-5, -4, -3], [-1, 0, 1], [-5, -4, -3]], "sign": [1, 1, -1]},
+     "BOUNDARY SIGN LAYOUT", "three channels with thresholds of their own", "smoke"),
+    ("vector", {"x": ("int8", [[3, -1], [-2, 5]]), "t": [[0, 3], [-1, 5]], "sign": [1, 1]},
+     "BOUNDARY LAYOUT", "two images of a vector (K,): the channel axis is axis 1", "core"),
+    ("bound", {"x": (_ACCUMULATOR, _ENDS), "t": [[-2147483646, 0, 2147483646],
+                                               [-2147483645, 2147483645, 2147483647]],
+               "sign": [1, -1]},
+     "ACCUMULATOR BOUNDARY", "thresholds at and beyond the largest accumulators", "core"),
+    ("many", {"x": ("int8", _LINE), "t": [list(range(-7, 8))], "sign": [-1]}, "SIGN BOUNDARY",
+     "fifteen thresholds, a 4-bit code, counted down by the sign", "core"),
+    ("empty", {"x": ("int8", np.zeros((0, 1, 2, 2), int)), "t": [[0]], "sign": [1]},
+     "DEGENERATE", "no image at all", "core"),
+    ("rank", {"x": ("int8", np.arange(-6, 6).reshape(2, 2, 3)), "t": [[-3, 0], [0, 4]],
+              "sign": [-1, 1]}, "LAYOUT", "a map of two axes (C, K)", "core"),
+)
+
+
 def _threshold() -> list[Case]:
     name, op = "threshold", Threshold()
-    around = [[-4, -3, -2, -1, 0, 1, 2, 3, 4]]
-    line = np.array(around).reshape(1, 1, 1, 9)
-    both = np.repeat(line, 2, axis=1)
-    ends = [[[2147483646, -2147483646], [2147483645, -2147483645]]]
-    accumulator = "int[-2147483646,2147483646]"
-    rows: tuple[tuple[str, dict[str, Any], str, str, str], ...] = (
-        ("basic", {"x": ("int8", line), "t": [[-2, 0, 3]], "sign": [1]}, "BASIC BOUNDARY",
-         "every accumulator around three thresholds: equal counts as passed", "smoke"),
-        ("sign", {"x": ("int8", both), "t": [[-2, 0, 3], [-2, 0, 3]], "sign": [1, -1]},
-         "SIGN BOUNDARY", "the same thresholds with sign -1: -x is compared, with >= again",
-         "smoke"),
-        ("equal", {"x": ("int8", line), "t": [[1, 1, 1]], "sign": [1]}, "BOUNDARY DEGENERATE",
-         "three equal thresholds: the code jumps from 0 to 3", "core"),
-        ("single", {"x": ("int8", both), "t": [[0], [0]], "sign": [1, -1]}, "BOUNDARY SIGN",
-         "one threshold at 0: zero passes under either sign", "smoke"),
-        ("never", {"x": ("int8", both), "t": [[-128, 0, 128], [-127, 0, 129]], "sign": [1, -1]},
-         "BOUNDARY", "always passed, ordinary, never passed: beyond the bits of x", "core"),
-        ("channels", {"x": ("int8", np.arange(-6, 6).reshape(1, 3, 2, 2)),
-                      "t": [[-5, -4, -3], [-1, 0, 1], [-5, -4, -3]], "sign": [1, 1, -1]},
-         "BOUNDARY SIGN LAYOUT", "three channels with thresholds of their own", "smoke"),
-        ("vector", {"x": ("int8", [[3, -1], [-2, 5]]), "t": [[0, 3], [-1, 5]], "sign": [1, 1]},
-         "BOUNDARY LAYOUT", "two images of a vector (K,): the channel axis is axis 1", "core"),
-        ("bound", {"x": (accumulator, ends), "t": [[-2147483646, 0, 2147483646],
-                                                   [-2147483645, 2147483645, 2147483647]],
-                   "sign": [1, -1]},
-         "ACCUMULATOR BOUNDARY", "thresholds at and beyond the largest accumulators", "core"),
-        ("many", {"x": ("int8", line), "t": [list(range(-7, 8))], "sign": [-1]}, "SIGN BOUNDARY",
-         "fifteen thresholds, a 4-bit code, counted down by the sign", "core"),
-        ("empty", {"x": ("int8", np.zeros((0, 1, 2, 2), int)), "t": [[0]], "sign": [1]},
-         "DEGENERATE", "no image at all", "core"),
-        ("rank", {"x": ("int8", np.arange(-6, 6).reshape(2, 2, 3)), "t": [[-3, 0], [0, 4]],
-                  "sign": [-1, 1]}, "LAYOUT", "a map of two axes (C, K)", "core"),
-    )
     cases = [
         operator_case(f"{name}.{kind}.0001", "4.2.1 4.2.2", op, operands, flags,
                       f"Threshold: {why}.", tier=tier)
-        for kind, operands, flags, why, tier in rows
+        for kind, operands, flags, why, tier in _COUNTED
     ]
     return cases + _refused(op) + _random(op)
 
