@@ -14,8 +14,8 @@ import pytest
 
 from refnet.vectors import generate
 from refnet.vectors.cases import SUBJECTS
-from refnet.vectors.cli import vectors_in
 from refnet.vectors.clauses import read_clauses
+from refnet.vectors.cli import vectors_in
 from refnet.vectors.generate import complete, files, first_difference, write
 from refnet.vectors.record import Vector, VectorError
 from refnet.vectors.reference import OPS
@@ -162,7 +162,7 @@ def test_a_case_that_the_reference_answers_otherwise_is_no_vector() -> None:
     from dataclasses import replace
 
     held = {case.id: case for _, cases in SUBJECTS for case in cases}
-    with pytest.raises(VectorError, match="add.pairs.0001"):
+    with pytest.raises(VectorError, match=r"add\.pairs\.0001"):
         complete(replace(held["add.pairs.0001"], error="shape"))
-    with pytest.raises(VectorError, match="add.refused.0001"):
+    with pytest.raises(VectorError, match=r"add\.refused\.0001"):
         complete(replace(held["add.refused.0001"], error=None))
