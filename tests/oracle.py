@@ -1,29 +1,22 @@
 """The oracle: every clause of specs/01, 03, 04 and 05 once more, slow and obvious.
 
 Written from the text of the specification alone. Plain Python integers, lists and fractions, no
-NumPy arithmetic: arrays come in by ``.tolist()``. ``oracle_types`` holds what is refused, the types
-and the work of chapter 04; ``oracle_codes`` chapter 02 and the files.
+NumPy arithmetic: arrays come in by ``.tolist()``. Nothing of the project is imported: a record
+needs the fields that the text names, an operator the name of its class. ``oracle_types`` holds what
+is refused, the types and the work of chapter 04; ``oracle_codes`` chapter 02 and the bytes of
+files; ``oracle_programs`` records from JSON.
 """
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from itertools import product
 from math import floor, prod
 from typing import NamedTuple
 
-from refnet.program import (
-    Add,
-    Constant,
-    Conv,
-    MaxPool,
-    Requantize,
-    Reshape,
-    SumPool,
-    Threshold,
-)
-
 BOUND = 2**31 - 2
+RULES = ("half_even", "half_up", "half_away")
 
 
 class Refused(Exception):  # noqa: N818 - the word of the specification
@@ -47,7 +40,7 @@ class Value(NamedTuple):
 def value_of(operand) -> Value:
     """Value of a TensorType or a Constant."""
     kind = operand.type
-    if isinstance(operand, Constant):
+    if hasattr(operand, "array"):
         return Value(kind.lo, kind.hi, tuple(operand.array.shape), operand.array.tolist())
     return Value(kind.lo, kind.hi, tuple(operand.shape))
 
@@ -83,6 +76,23 @@ def type_name(lo: int, hi: int) -> str:
         if K >= 2 and (lo, hi) == (-(2 ** (K - 1) - 1), 2 ** (K - 1) - 1):
             return f"sint{K}"
     return f"int[{lo},{hi}]"
+
+
+def type_range(name) -> tuple[int, int]:
+    """[1.1.1] [1.1.2]: the inverse of :func:`type_name` and the range written out."""
+    short = re.fullmatch(r"(u|s|)int([1-9][0-9]?)", str(name))
+    written = re.fullmatch(r"int\[(-?[0-9]+),(-?[0-9]+)\]", str(name))
+    if name == "ternary":
+        lo, hi = -1, 1
+    elif written:
+        lo, hi = int(written[1]), int(written[2])
+    else:
+        require(short is not None, "[1.1.2] name")
+        K, half = int(short[2]), 2 ** (int(short[2]) - 1)
+        require(K <= 32 and (short[1] != "s" or K >= 2), "[1.1.2] K")
+        lo, hi = {"u": (0, 2**K - 1), "s": (-(half - 1), half - 1), "": (-half, half - 1)}[short[1]]
+    require(-(2**31) <= lo <= hi <= 2**31 - 1, "[1.1.1]")
+    return lo, hi
 
 
 def type_bits(lo: int, hi: int) -> int:
@@ -180,7 +190,7 @@ def window_count(size: int, pads, kernel: int, stride: int, dilation: int = 1) -
     return number // stride + 1
 
 
-def conv_terms(op: Conv, x: list, w: list, b: list | None, f: int, i: int, j: int) -> list[int]:
+def conv_terms(op, x: list, w: list, b: list | None, f: int, i: int, j: int) -> list[int]:
     """[4.1.3]: the numbers whose sum is acc[f, i, j], the bias first. x is one image (C, H, W)."""
     H, W = len(x[0]), len(x[0][0])
     per_group, R, S = len(w[0]), len(w[0][0]), len(w[0][0][0])
@@ -194,7 +204,7 @@ def conv_terms(op: Conv, x: list, w: list, b: list | None, f: int, i: int, j: in
     return terms
 
 
-def conv(op: Conv, x: list, w: list, b: list | None = None) -> list:
+def conv(op, x: list, w: list, b: list | None = None) -> list:
     """[4.1.3]"""
     images = []
     for image in x:
@@ -210,7 +220,7 @@ def conv(op: Conv, x: list, w: list, b: list | None = None) -> list:
     return images
 
 
-def threshold(op: Threshold, x: list, t: list, sign: list) -> list:
+def threshold(op, x: list, t: list, sign: list) -> list:
     """[4.2.2]"""
     def code(element: int, c: int) -> int:
         return sum(1 for level in t[c] if sign[c] * element >= level)
@@ -218,7 +228,7 @@ def threshold(op: Threshold, x: list, t: list, sign: list) -> list:
     return [[each(lambda e, c=c: code(e, c), image[c]) for c in range(len(t))] for image in x]
 
 
-def requantized(op: Requantize, x: list, mult: list, shift: list) -> list:
+def requantized(op, x: list, mult: list, shift: list) -> list:
     """[4.3.1]"""
     def code(acc: int, c: int) -> int:
         return requantize(acc, mult[c], shift[c], op.type.lo, op.type.hi, op.rounding)
@@ -226,12 +236,12 @@ def requantized(op: Requantize, x: list, mult: list, shift: list) -> list:
     return [[each(lambda e, c=c: code(e, c), image[c]) for c in range(len(mult))] for image in x]
 
 
-def add(op: Add, x: list, y: list) -> list:
+def add(op, x: list, y: list) -> list:
     """[4.4.1]"""
     return each(lambda a, b: a + b, x, y)
 
 
-def windows(op: MaxPool | SumPool, channel: list) -> list:
+def windows(op, channel: list) -> list:
     """[4.5.1]: for each output, the elements of its window that lie in the map (H, W)."""
     H, W = len(channel), len(channel[0])
     height = window_count(H, op.padding[0], op.kernel[0], op.stride[0])
@@ -248,17 +258,17 @@ def windows(op: MaxPool | SumPool, channel: list) -> list:
     return [[at(i, j) for j in range(width)] for i in range(height)]
 
 
-def max_pool(op: MaxPool, x: list) -> list:
+def max_pool(op, x: list) -> list:
     """[4.5.2]"""
     return [[each(max, windows(op, channel)) for channel in image] for image in x]
 
 
-def sum_pool(op: SumPool, x: list) -> list:
+def sum_pool(op, x: list) -> list:
     """[4.6.1]"""
     return [[each(sum, windows(op, channel)) for channel in image] for image in x]
 
 
-def reshape(op: Reshape, x: list) -> list:
+def reshape(op, x: list) -> list:
     """[4.7.1]"""
     def shaped(flat: list[int], shape: tuple[int, ...]) -> list:
         if len(shape) == 1:
@@ -269,10 +279,10 @@ def reshape(op: Reshape, x: list) -> list:
     return [shaped(list(numbers_in(image)), op.shape) for image in x]
 
 
-#: The meaning of every operator: function(op, operands with the batch axis, nested lists).
+#: The meaning of every operator by name: function(op, operands with the batch axis, nested lists).
 ORACLE = {
-    Conv: conv, Threshold: threshold, Requantize: requantized, Add: add, MaxPool: max_pool,
-    SumPool: sum_pool, Reshape: reshape,
+    "Conv": conv, "Threshold": threshold, "Requantize": requantized, "Add": add,
+    "MaxPool": max_pool, "SumPool": sum_pool, "Reshape": reshape,
 }
 
 
@@ -281,5 +291,6 @@ def run_program(program, x: list) -> dict[str, list]:
     values = {program.input: x}
     values.update({name: c.array.tolist() for name, c in program.constants.items()})
     for node in program.nodes:
-        values[node.name] = ORACLE[type(node.op)](node.op, *(values[n] for n in node.inputs))
+        meaning = ORACLE[type(node.op).__name__]
+        values[node.name] = meaning(node.op, *(values[n] for n in node.inputs))
     return values
