@@ -194,7 +194,7 @@ def _attributes_refused() -> list[Case]:
     cases = []
     changes: tuple[dict[str, Any], ...] = (
         {"stride": [0, 1]}, {"dilation": [1, 0]}, {"padding": [[-1, 0], [0, 0]]}, {"groups": 0},
-        {"kernel_flipped": 1})
+        {"kernel_flipped": 1}, {"stride": [2**31, 1]})
     for i, change in enumerate(changes, start=1):
         cases.append(replace(
             base, id=f"{_NAME}.attribute_refused.{i:04d}", error="attribute",

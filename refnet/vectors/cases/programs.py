@@ -79,6 +79,7 @@ _NO_PROGRAMS: tuple[tuple[str, Mapping[str, Any], dict[str, Any], str], ...] = (
     ("5.1.3", {}, {"c": ("int8", np.zeros((1, 1, 1, 1, 1), int))}, "a constant of five axes"),
     ("5.1.4 1.3.1", {"input": {"name": "x", "type": "int32", "shape": [2]}}, {},
      "a sum that could leave the accumulator"),
+    ("5.1.1", {"output": "c"}, {"c": ("int8", [1])}, "the output is a constant"),
 )
 
 

@@ -105,12 +105,19 @@ def _requantizations() -> list[Case]:
                 tier="smoke" if i in (1, 4) else "core"))
     refused = (({"type": "int8"}, "no rounding rule is named, and there is no default"),
                ({"type": "int8", "rounding": "round"}, "a rule of that name does not exist"))
-    return cases + [
+    bound = function_case(
+        "rounding.requantize_refused.0003", "1.3.1 3.2.2", "requantize",
+        {"type": "int8", "rounding": "half_up"},
+        {"acc": ("int32", [_TOP + 1]), "mult": ("sint16", [1]), "shift": ("uint8", [0])},
+        "ACCUMULATOR BOUNDARY", "Must be refused: the number 2**31 - 1 is no accumulator.",
+        error="range")
+    cases += [
         function_case(f"rounding.requantize_refused.{i:04d}", "3.1.2 3.2.2", "requantize", given,
                       {"acc": ("int32", [5]), "mult": ("sint16", [3]), "shift": ("uint8", [1])},
                       "TIE", f"A requantization that must be refused: {why}.", error="attribute")
         for i, (given, why) in enumerate(refused, start=1)
     ]
+    return [*cases, bound]
 
 
 def _random() -> list[Case]:
