@@ -1,15 +1,14 @@
 """Data sets: what is loaded is what was published, and damaged files get one clear line."""
 
 import gzip
-import json
 import struct
-import zipfile
 
 import numpy as np
 import pytest
+from errors import one_line
 
 from refnet.nn import data
-from refnet.nn.datasets import arrays, cifar, digits, idx, npz
+from refnet.nn.datasets import arrays, digits, idx
 
 FASHION = data._FASHION_FOLDER
 needs_fashion = pytest.mark.skipif(
@@ -39,13 +38,6 @@ def write_idx_folder(folder, rng, *, train=12, test=5, compressed=False):
             else:
                 path.write_bytes(content)
     return made
-
-
-def one_line(error):
-    """The message of a caught error, which must be a single line."""
-    message = str(error.value)
-    assert "\n" not in message
-    return message
 
 
 def make_dataset(**changes):
@@ -267,182 +259,3 @@ def test_unknown_name_and_empty_folder(tmp_path):
         data.load("imagenet")
     with pytest.raises(FileNotFoundError, match="train-images-idx3-ubyte"):
         data.load(tmp_path)
-
-
-# CIFAR-10.
-
-
-def write_binary_batches(folder, rng, *, count=3):
-    records = rng.integers(0, 256, (6, count, 3073), dtype=np.uint8)
-    records[:, :, 0] %= 10
-    for batch, name in zip(records, cifar._BATCHES, strict=True):
-        (folder / f"{name}.bin").write_bytes(batch.tobytes())
-    return records
-
-
-def test_cifar_binary_batches(tmp_path):
-    inner = tmp_path / "cifar-10-batches-bin"
-    inner.mkdir()
-    records = write_binary_batches(inner, np.random.default_rng(5))
-    assert cifar.find(tmp_path) == inner
-    made = cifar.read(inner)
-    assert made.train_images.shape == (15, 3, 32, 32)
-    # Record 1 of batch 2: its label, and the first green pixel of its second row.
-    assert made.train_labels[4] == records[1, 1, 0]
-    assert made.train_images[4, 1, 1, 0] == records[1, 1, 1 + 1024 + 32]
-    assert np.array_equal(made.test_images.reshape(3, -1), records[5, :, 1:])
-    with pytest.raises(ValueError, match=r"CIFAR-10 in .*shape .15, 3, 32, 32."):
-        data.load("cifar10", root=tmp_path)
-
-
-def test_cifar_damaged_binary_batches(tmp_path):
-    write_binary_batches(tmp_path, np.random.default_rng(6))
-    path = tmp_path / "data_batch_2.bin"
-    content = path.read_bytes()
-    for damaged, said in ((content[:-1], "9218 bytes"), (b"", "0 bytes"),
-                          (b"\x0b" + content[1:], "label 11")):
-        path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=said) as error:
-            cifar.read(tmp_path)
-        assert "data_batch_2.bin" in one_line(error)
-    path.unlink()
-    with pytest.raises(FileNotFoundError, match="data_batch_2"):
-        cifar.read(tmp_path)
-
-
-def test_cifar_package_pieces(tmp_path):
-    from PIL import Image
-
-    (tmp_path / "data_batch_1.png").write_bytes(b"\x89PNG nothing")
-    with pytest.raises(ValueError, match=r"data_batch_1\.png is not a readable PNG"):
-        cifar.read(tmp_path)
-    Image.new("RGB", (4, 5)).save(tmp_path / "data_batch_1.png")
-    with pytest.raises(ValueError, match=r"RGB .4, 5., must be RGB .1024, 10000."):
-        cifar.read(tmp_path)
-    for content, said in ((b"[1, 2", "not JSON"), (b'{"a": 1}', "list of 2"), (b"[1]", "list of 2"),
-                          (b"[1, 10]", r"0\.\.9"), (b"[true, 1]", r"0\.\.9")):
-        with pytest.raises(ValueError, match=said):
-            cifar._decode_labels(content, "labels", 2, "here")
-    assert cifar._decode_labels(json.dumps([3, 9]).encode(), "l", 2, "here").tolist() == [3, 9]
-
-
-def test_cifar_png_rows_become_planes(monkeypatch):
-    from io import BytesIO
-
-    from PIL import Image
-
-    monkeypatch.setattr(cifar, "_PER_BATCH", 2)
-    pixels = np.random.default_rng(7).integers(0, 256, (2, 1024, 3), dtype=np.uint8)
-    stream = BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    images = cifar._decode_png(stream.getvalue(), "x.png", "here")
-    assert images.shape == (2, 3, 32, 32)
-    assert images[1, 2, 3, 4] == pixels[1, 3 * 32 + 4, 2]
-    with pytest.raises(ValueError, match="not a readable PNG"):
-        cifar._decode_png(stream.getvalue()[:-2000], "x.png", "here")
-
-
-def test_cifar_other_tarball_is_refused(tmp_path):
-    (tmp_path / cifar.TARBALL).write_bytes(b"something else")
-    with pytest.raises(ValueError, match="SHA-256") as error:
-        data.load("cifar10", root=tmp_path)
-    assert cifar.TARBALL in one_line(error)
-
-
-# .npz.
-
-
-def npz_fields(**changes):
-    fields = {
-        "train_images": np.arange(48, dtype=np.uint8).reshape(4, 3, 4),
-        "train_labels": np.array([0, 1, 2, 1]),
-        "test_images": np.zeros((2, 3, 4), np.uint8), "test_labels": np.array([0, 1], np.uint8),
-    }
-    return fields | changes
-
-
-@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_npz_round_trip(tmp_path, save):
-    path = tmp_path / "mine.npz"
-    fields = npz_fields(train_images=np.asfortranarray(npz_fields()["train_images"]))
-    save(path, **fields)
-    made = data.load(str(path))
-    assert (made.name, made.classes) == ("mine", 3)
-    assert np.array_equal(made.train_images[:, 0], fields["train_images"])
-    assert made.test_labels.tolist() == [0, 1]
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"train_images": np.zeros((4, 3, 4))}, "train_images is float64"),
-        ({"train_images": np.zeros((4, 3), np.uint8)}, "N, C, H, W"),
-        ({"test_labels": np.zeros(2)}, "test_labels is float64"),
-        ({"test_labels": np.array([0, -1])}, "-1"),
-        ({"test_labels": np.array([0])}, "test_labels"),
-        ({"train_labels": np.array([0, 1, None, 2], object)}, "pickled objects"),
-        ({"train_labels": np.zeros((0,), int)}, "not be empty"),
-    ],
-)
-def test_npz_of_wrong_arrays(tmp_path, changes, said):
-    path = tmp_path / "mine.npz"
-    np.savez(path, **npz_fields(**changes))
-    with pytest.raises(ValueError, match=said) as error:
-        data.load(path)
-    one_line(error)
-
-
-def test_npz_missing_key_missing_file_and_no_zip(tmp_path):
-    path = tmp_path / "mine.npz"
-    with pytest.raises(FileNotFoundError, match=r"mine\.npz: no such file"):
-        data.load(path)
-    np.savez(path, train_images=np.zeros(3))
-    with pytest.raises(ValueError, match="no array 'train_labels'"):
-        data.load(path)
-    path.write_bytes(b"PK but not really")
-    with pytest.raises(ValueError, match=r"damaged \.npz"):
-        data.load(path)
-
-
-def header(shape, descr="|u1"):
-    text = repr({"descr": descr, "fortran_order": False, "shape": shape}).encode()
-    text += b" " * (-(10 + len(text) + 1) % 64) + b"\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (header((2**40, 3)) + b"abc", "announces"),
-        (header((4,)) + b"abc", r"announces \(4,\) of uint8 = 4 bytes, has 3"),
-        (header((2,)) + b"abc", "has 3"),
-        (b"abc", "no valid header"),
-        (b"\x93NUMPY\x09\x00abc", "no valid header"),
-        (b"\x93NUMPY\x01\x00\x05\x00abcde", "no valid header"),
-    ],
-)
-def test_npz_lying_headers(tmp_path, content, said):
-    path = tmp_path / "mine.npz"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("x.npy", content)
-    with pytest.raises(ValueError, match=said) as error:
-        npz.read(path)
-    assert "'x'" in one_line(error)
-
-
-def test_npz_too_large_is_refused_unread(tmp_path, monkeypatch):
-    monkeypatch.setattr(npz, "LIMIT_BYTES", 1000)
-    path = tmp_path / "mine.npz"
-    np.savez(path, x=np.zeros(1000, np.uint8))
-    with pytest.raises(ValueError, match="must be at most 1000"):
-        npz.read(path)
-
-
-def test_npz_damaged_data(tmp_path):
-    path = tmp_path / "mine.npz"
-    np.savez(path, x=np.arange(1000))
-    content = bytearray(path.read_bytes())
-    content[500] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"damaged \.npz"):
-        npz.read(path)

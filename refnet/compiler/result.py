@@ -73,7 +73,7 @@ class MethodResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CompileResult:
-    """A whole compilation. ``versions`` and ``machine`` say where it ran."""
+    """A whole compilation. ``versions`` says where it ran: packages, machine, cores."""
 
     data: str
     data_source: str
