@@ -16,13 +16,15 @@ SOFT_LINES, HARD_LINES, FUNCTION_LINES = 300, 400, 40
 FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "refnet": (set(), set()),
     "refnet.program": (set(), set()),
-    "refnet.kernels": ({"refnet.program"}, {"numba"}),
+    "refnet.compiled": (set(), {"numba"}),
+    "refnet.kernels": ({"refnet.compiled", "refnet.program"}, {"numba"}),
     "refnet.vectors": ({"refnet.program"}, set()),
     "refnet.autograd": (set(), set()),
     "refnet.nn": ({"refnet.autograd"}, {"tqdm", "PIL"}),
     "refnet.quant": ({"refnet.autograd", "refnet.nn", "refnet.program"}, set()),
     "refnet.methods": (
-        {"refnet.autograd", "refnet.nn", "refnet.quant", "refnet.program"}, {"scipy"},
+        {"refnet.autograd", "refnet.compiled", "refnet.nn", "refnet.quant", "refnet.program"},
+        {"scipy"},
     ),
     "refnet.lower": ({"refnet.nn", "refnet.quant", "refnet.program"}, set()),
     "refnet.compiler": (

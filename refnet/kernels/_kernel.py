@@ -1,12 +1,9 @@
-"""What a kernel is: the one set of compiler options, and the record that offers a kernel."""
+"""What a kernel is: the record that offers one way to carry out an operator."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar, cast
-
-from numba import njit
 
 from refnet.program import IntArray, Op, Operand
 
@@ -14,21 +11,6 @@ from refnet.program import IntArray, Op, Operand
 #: Activations are C-contiguous, aligned, in native byte order and of a storage dtype [1.1.3]; the
 #: batch holds at least one image. A step keeps no state between calls, so threads may share it.
 Step = Callable[[tuple[IntArray, ...], IntArray], None]
-
-Function = TypeVar("Function", bound=Callable[..., object])
-
-
-def compiled(function: Function) -> Function:
-    """Compile ``function`` at its first call, with the options every kernel shares.
-
-    Integers only, so no fast-math; the validator of programs has proved that nothing overflows and
-    the wrappers have checked shapes, so no checks inside. The lock of the interpreter is released.
-    The cache on disk hits for module-level functions only, and its key does not cover what other
-    files define: compiled functions call compiled functions of their own file only.
-    """
-    options = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
-    return cast(Function, options(function))
-
 
 def _always(op: Op, *operands: Operand) -> bool:
     return True

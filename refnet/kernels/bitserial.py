@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refnet.kernels._kernel import Kernel, Step, compiled
+from refnet.compiled import compiled
+from refnet.kernels._kernel import Kernel, Step
 from refnet.kernels.conv import bias_of
 from refnet.kernels.ternary import is_ternary
 from refnet.program import Constant, Conv, IntArray, TensorType

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from refnet.kernels._kernel import Kernel, Step, compiled
+from refnet.compiled import compiled
+from refnet.kernels._kernel import Kernel, Step
 from refnet.kernels.phases import Int32Array, Phases
 from refnet.program import Constant, Conv, IntArray, TensorType
 from refnet.program.window import output_size

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refnet.kernels._kernel import Kernel, Step, compiled
+from refnet.compiled import compiled
+from refnet.kernels._kernel import Kernel, Step
 from refnet.program import Constant, IntArray, Requantize, TensorType
 
 Int64Array = NDArray[np.int64]

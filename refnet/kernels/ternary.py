@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from refnet.kernels._kernel import Kernel, Step, compiled
+from refnet.compiled import compiled
+from refnet.kernels._kernel import Kernel, Step
 from refnet.kernels.conv import bias_of, first_channels, phases_of
 from refnet.kernels.phases import Int32Array
 from refnet.program import Constant, Conv, IntArray, TensorType
