@@ -84,7 +84,11 @@ def _add_data(parser: argparse.ArgumentParser, default: str | None) -> None:
 def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
     parser.add_argument(
-        "--filters", type=_numbers, metavar="N,N,N", help="filters of the three convolutions"
+        "--net", dest="network", metavar="NAME",
+        help="network to train: convnet, lenet, vgg or resnet",
+    )
+    parser.add_argument(
+        "--filters", type=_numbers, metavar="N,N,...", help="filters of its blocks"
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of the float network")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
@@ -160,15 +164,17 @@ def _data(options: argparse.Namespace) -> Dataset:
 def _recipe(options: argparse.Namespace, data: Dataset) -> Any:
     from dataclasses import replace
 
-    from refnet.compiler import RECIPES, Recipe
+    from refnet.compiler import recipe_for
 
-    given = {
-        "filters": options.filters, "float_epochs": options.epochs,
-        "code_epochs": getattr(options, "code_epochs", None),
-        "tune_epochs": getattr(options, "tune_epochs", None),
-    }
-    changes = {name: value for name, value in given.items() if value is not None}
-    return replace(RECIPES.get(data.name, Recipe()), **changes)
+    recipe = recipe_for(data.name, options.network)
+    if options.filters is not None:
+        recipe = replace(recipe, filters=options.filters)
+    for stage, option in (("real", "epochs"), ("codes", "code_epochs"), ("tune", "tune_epochs")):
+        epochs = getattr(options, option, None)
+        if epochs is not None:
+            changed = replace(getattr(recipe, stage), epochs=epochs)
+            recipe = replace(recipe, **{stage: changed})
+    return recipe
 
 
 def _compile(options: argparse.Namespace) -> int:
@@ -252,10 +258,10 @@ def _train(options: argparse.Namespace) -> int:
     data = _data(options)
     recipe = _recipe(options, data)
     rng = np.random.default_rng(_seed(options))
-    net = recipe.network(data, rng)
+    net = recipe.build(data, rng)
     log = train(
-        net, data, epochs=recipe.float_epochs, batch_size=recipe.batch_size, lr=recipe.float_lr,
-        rng=rng, checkpoint=options.out, progress=not options.quiet,
+        net, data, batch_size=recipe.batch_size, rng=rng, checkpoint=options.out,
+        progress=not options.quiet, **recipe.real.settings(),
     )
     if options.json:
         print(json.dumps(asdict(log), indent=2, sort_keys=True))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import hwsim
-from refnet.compiler import Job, Recipe, run_job
+from refnet.autograd import Tensor
+from refnet.compiler import NETWORKS, Job, Recipe, Stage, recipe_for, run_job
 from refnet.compiler.report import write_report
 from refnet.compiler.verify import verify
 from refnet.lower import lower
@@ -20,7 +21,8 @@ from refnet.program import run
 from refnet.quant import freeze
 from refnet.vectors.golden import check_golden
 
-RECIPE = Recipe(filters=(4, 6, 6), batch_size=50, float_epochs=1, code_epochs=1, tune_epochs=1)
+ONE = Stage(epochs=1)
+RECIPE = Recipe(filters=(4, 6, 6), batch_size=50, real=ONE, codes=ONE, tune=ONE)
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +111,9 @@ def test_a_given_network_is_not_trained_nor_changed(data, tmp_path):
 
 def test_a_checkpoint_of_another_job_is_refused(done, data):
     out, _, _ = done
+    changed = replace(RECIPE, real=Stage(epochs=1, lr=0.5))
     with pytest.raises(ValueError, match=r"float\.npz"):
-        run_job(job(data, out, recipe=replace(RECIPE, float_lr=0.5)), lambda line: None)
+        run_job(job(data, out, recipe=changed), lambda line: None)
 
 
 def test_verify_counts_every_differing_integer(data):
@@ -128,8 +131,37 @@ def test_verify_counts_every_differing_integer(data):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"filters": (1, 2)}, {"filters": (0, 1, 1)}, {"batch_size": 0}, {"tune_epochs": -1}]
+    "bad",
+    [
+        {"filters": (1, 2)}, {"filters": (0, 1, 1)}, {"batch_size": 0}, {"network": "alexnet"},
+        {"network": "lenet", "filters": (1, 2, 3)}, {"network": "vgg", "filters": ()},
+    ],
 )
 def test_recipes_that_are_none_are_refused(bad):
     with pytest.raises(ValueError, match="Recipe"):
         Recipe(**bad)
+
+
+@pytest.mark.parametrize("bad", [{"epochs": -1}, {"optimizer": "lion"}, {"schedule": "steps"}])
+def test_stages_that_are_none_are_refused(bad):
+    with pytest.raises(ValueError, match="Stage"):
+        Stage(**{"epochs": 1, **bad})
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_builds_for_colour_images_of_32_pixels(network):
+    images = np.zeros((2, 3, 32, 32), np.uint8)
+    labels = np.array([0, 3])
+    data = Dataset(
+        name="two", train_images=images, train_labels=labels, test_images=images,
+        test_labels=labels, classes=4,
+    )
+    net = recipe_for("two", network).build(data, np.random.default_rng(0))
+    assert net(Tensor(data.real(images))).shape == (2, 4)
+
+
+def test_recipes_are_found_by_data_and_network():
+    assert recipe_for("fashion-mnist").network == "convnet"
+    assert recipe_for("fashion-mnist", "lenet").filters == (32, 64)
+    assert recipe_for("cifar10").real.optimizer == "sgd"
+    assert recipe_for("other", "vgg").network == "vgg"

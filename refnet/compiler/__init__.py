@@ -2,8 +2,10 @@
 
 from refnet.compiler.pipeline import Job as Job
 from refnet.compiler.pipeline import run_job as run_job
-from refnet.compiler.recipe import RECIPES as RECIPES
+from refnet.compiler.recipe import NETWORKS as NETWORKS
 from refnet.compiler.recipe import Recipe as Recipe
+from refnet.compiler.recipe import Stage as Stage
+from refnet.compiler.recipe import recipe_for as recipe_for
 from refnet.compiler.result import ActivationView as ActivationView
 from refnet.compiler.result import Agreement as Agreement
 from refnet.compiler.result import CompileResult as CompileResult

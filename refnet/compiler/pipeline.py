@@ -14,14 +14,14 @@ import numpy as np
 
 import hwsim
 from refnet.compiler.activations import views
-from refnet.compiler.recipe import Recipe
+from refnet.compiler.recipe import Recipe, Stage
 from refnet.compiler.result import CompileResult, MethodResult
 from refnet.compiler.verify import verify
 from refnet.lower import lower
 from refnet.methods import Method, compress
 from refnet.nn import Dataset, Module, TrainingLog, evaluate, train
 from refnet.program import UINT8, Program, save
-from refnet.quant import Quantize, Uniform, freeze
+from refnet.quant import Quantize, Uniform, absorb_batch_norm, freeze, insert_batch_norm
 from refnet.vectors.golden import write_golden
 
 #: Images whose values at every step are written as golden vectors.
@@ -69,19 +69,19 @@ def run_job(job: Job, say: Say) -> CompileResult:
 def _float_network(job: Job, say: Say) -> tuple[Module, TrainingLog]:
     if job.net is not None:
         return job.net.copy().eval(), TrainingLog()
-    net = job.recipe.network(job.data, job.rng("weights"))
+    net = job.recipe.build(job.data, job.rng("weights"))
     say(f"training a float network on {job.data.name}")
-    log = _train(job, net, "float", job.recipe.float_epochs, job.recipe.float_lr)
+    log = _train(job, net, "float", job.recipe.real)
     return net, log
 
 
-def _train(job: Job, net: Module, stage: str, epochs: int, lr: float) -> TrainingLog:
+def _train(job: Job, net: Module, name: str, stage: Stage) -> TrainingLog:
     """Train ``net`` in place with a checkpoint of its own, from which a later run goes on."""
     folder = job.out / "checkpoints"
     folder.mkdir(exist_ok=True)
     return train(
-        net, job.data, epochs=epochs, batch_size=job.recipe.batch_size, lr=lr,
-        rng=job.rng(stage), checkpoint=folder / f"{stage}.npz", progress=job.progress,
+        net, job.data, batch_size=job.recipe.batch_size, rng=job.rng(name),
+        checkpoint=folder / f"{name}.npz", progress=job.progress, **stage.settings(),
     )
 
 
@@ -96,7 +96,7 @@ def _compile(job: Job, method: Method, net: Module, say: Say) -> MethodResult:
     prepared = method.prepare(net, data.calibration)
     if any(isinstance(layer, Quantize) for _, layer in prepared.walk()):
         say(f"{name}: training with quantized activations")
-        log = _train(job, prepared, f"{name}-codes", job.recipe.code_epochs, job.recipe.code_lr)
+        log = _train(job, prepared, f"{name}-codes", job.recipe.codes)
         logs.append(("codes", log))
         stages.append(("quantized activations", _accuracy(prepared, data)))
     say(f"{name}: compressing")
@@ -106,7 +106,9 @@ def _compile(job: Job, method: Method, net: Module, say: Say) -> MethodResult:
     )
     stages.append(("compressed", _accuracy(small, data)))
     say(f"{name}: fine-tuning")
-    log = _train(job, small, f"{name}-tune", job.recipe.tune_epochs, job.recipe.tune_lr)
+    tuned = insert_batch_norm(small, data.calibration)
+    log = _train(job, tuned, f"{name}-tune", job.recipe.tune)
+    small = absorb_batch_norm(tuned)
     logs.append(("tune", log))
     stages.append(("fine-tuned", _accuracy(small, data)))
     frozen = freeze(small)

@@ -1,56 +1,128 @@
-"""How long to train what: one recipe for each data set, and a default."""
+"""How long to train what, and how: one recipe for each data set and network."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from refnet.nn import Dataset, Sequential
-from refnet.nn.models import small_convnet
+from refnet.nn import SGD, Adam, Dataset, Optimizer, Sequential, cosine, flip_and_shift, linear
+from refnet.nn.models import lenet, small_convnet, small_resnet, vgg_small
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "adam": Adam, "sgd": partial(SGD, momentum=0.9, nesterov=True),
+}
+SCHEDULES = {"cosine": cosine, "linear": linear}
+NETWORKS: dict[str, Callable[..., Sequential]] = {
+    "convnet": small_convnet, "lenet": lenet, "vgg": vgg_small, "resnet": small_resnet,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One training: epochs, peak learning rate, optimiser, schedule, augmentation.
+
+    ``shift`` moves images by up to that many pixels and ``flip`` mirrors half of them; by default
+    images stay as they are.
+    """
+
+    epochs: int
+    lr: float = 2e-3
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    schedule: str = "cosine"
+    flip: bool = False
+    shift: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0:
+            raise ValueError(f"Stage: epochs={self.epochs} must be at least 0")
+        for field, table in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if getattr(self, field) not in table:
+                raise ValueError(
+                    f"Stage: {field}={getattr(self, field)!r} must be one of {', '.join(table)}"
+                )
+
+    def settings(self) -> dict[str, Any]:
+        """Keyword arguments of ``refnet.nn.train``."""
+        augmented = self.flip or self.shift > 0
+        return {
+            "epochs": self.epochs, "lr": self.lr, "schedule": SCHEDULES[self.schedule],
+            "optimizer": partial(OPTIMIZERS[self.optimizer], weight_decay=self.weight_decay),
+            "augment": flip_and_shift(flip=self.flip, shift=self.shift) if augmented else None,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Epochs and learning rates of the three trainings of a compilation.
+    """The network of a data set and the three trainings of a compilation.
 
-    ``float``: the network in real numbers; ``codes``: with quantized activations (stage 1 of
-    two-step quantization); ``tune``: the compressed network.
+    ``real``: the network in real numbers; ``codes``: with quantized activations (stage 1 of
+    two-step quantization); ``tune``: the compressed network. A method that trains both at once
+    takes the epochs of ``codes`` and ``tune`` together.
     """
 
-    filters: tuple[int, int, int] = (16, 48, 64)
+    network: str = "convnet"
+    filters: tuple[int, ...] = (16, 48, 64)
     batch_size: int = 128
-    float_epochs: int = 5
-    float_lr: float = 2e-3
-    code_epochs: int = 4
-    code_lr: float = 2e-3
-    tune_epochs: int = 5
-    tune_lr: float = 3e-3
+    real: Stage = Stage(epochs=5)
+    codes: Stage = Stage(epochs=4)
+    tune: Stage = Stage(epochs=5, lr=3e-3)
 
     def __post_init__(self) -> None:
-        if len(self.filters) != 3 or min(*self.filters, self.batch_size) < 1:
+        lengths = {"convnet": (3,), "lenet": (2,)}
+        if self.network not in NETWORKS:
             raise ValueError(
-                f"Recipe: filters={self.filters}, batch_size={self.batch_size}, "
-                "rule three numbers >= 1, and >= 1"
+                f"Recipe: network {self.network!r} must be one of {', '.join(NETWORKS)}"
             )
-        if min(self.float_epochs, self.code_epochs, self.tune_epochs) < 0:
-            raise ValueError("Recipe: epochs must be at least 0")
+        allowed = lengths.get(self.network, range(1, 9))
+        if len(self.filters) not in allowed or min(*self.filters, self.batch_size) < 1:
+            raise ValueError(
+                f"Recipe: filters={self.filters}, batch_size={self.batch_size}, rule "
+                f"{allowed[0] if len(allowed) == 1 else '1 to 8'} numbers >= 1 for "
+                f"{self.network}, and >= 1"
+            )
 
-    def network(self, data: Dataset, rng: np.random.Generator) -> Sequential:
+    def build(self, data: Dataset, rng: np.random.Generator) -> Sequential:
         """The network to train where none is given."""
         _, channels, size, width = data.train_images.shape
         if size != width:
             raise ValueError(f"data {data.name!r}: images {size} x {width}, rule square")
-        return small_convnet(
+        return NETWORKS[self.network](
             in_channels=channels, image_size=size, classes=data.classes, filters=self.filters,
             rng=rng,
         )
 
 
-#: Recipes by the name of the data set; any other data set takes the default of ``Recipe``.
-RECIPES: dict[str, Recipe] = {
-    "digits": Recipe(
-        filters=(16, 32, 32), batch_size=64, float_epochs=20, code_epochs=10, tune_epochs=10,
-        code_lr=1e-3, tune_lr=1e-3,
+#: Recipes by data set and network; the first of a data set is its own, others take `DEFAULT`.
+RECIPES: dict[tuple[str, str], Recipe] = {
+    ("digits", "convnet"): Recipe(
+        filters=(16, 32, 32), batch_size=64, real=Stage(epochs=20),
+        codes=Stage(epochs=10, lr=1e-3), tune=Stage(epochs=10, lr=1e-3),
+    ),
+    ("fashion-mnist", "convnet"): Recipe(),
+    ("fashion-mnist", "lenet"): Recipe(
+        network="lenet", filters=(32, 64), real=Stage(epochs=5), codes=Stage(epochs=3),
+        tune=Stage(epochs=4, lr=3e-3),
+    ),
+    ("cifar10", "vgg"): Recipe(
+        network="vgg", filters=(16, 32, 64),
+        real=Stage(
+            epochs=12, lr=0.05, optimizer="sgd", weight_decay=5e-4, schedule="linear", flip=True,
+        ),
+        codes=Stage(epochs=3, flip=True), tune=Stage(epochs=5, lr=3e-3, flip=True),
     ),
 }
+DEFAULT_FILTERS = {"convnet": (16, 48, 64), "lenet": (32, 64)}
+
+
+def recipe_for(data: str, network: str | None = None) -> Recipe:
+    """The recipe of a data set and a network (None: the first there is for the data set)."""
+    for (of_data, of_network), recipe in RECIPES.items():
+        if of_data == data and network in (None, of_network):
+            return recipe
+    chosen = network or "convnet"
+    return Recipe(network=chosen, filters=DEFAULT_FILTERS.get(chosen, (16, 32, 64)))

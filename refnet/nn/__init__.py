@@ -5,6 +5,7 @@ from refnet.nn.composites import Residual as Residual
 from refnet.nn.composites import Sequential as Sequential
 from refnet.nn.data import Dataset as Dataset
 from refnet.nn.data import load as load
+from refnet.nn.fold import affine_form as affine_form
 from refnet.nn.fold import fold as fold
 from refnet.nn.fold import fold_batch_norm as fold_batch_norm
 from refnet.nn.layers import AvgPool2d as AvgPool2d

@@ -7,6 +7,8 @@ W' = W gamma / sqrt(var + epsilon) and b' = beta + (b - mean) gamma / sqrt(var +
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,12 +30,23 @@ def fold_batch_norm(
             f"fold: batch norm of {filters} channels does not fit weight {layer.weight.shape}"
         )
     weight = layer.weight.numpy().astype(np.float64)
-    bias = np.zeros(filters) if layer.bias is None else layer.bias.numpy().astype(np.float64)
+    scale, shift = affine_form(bn, None if layer.bias is None else layer.bias.numpy())
+    return weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), shift
+
+
+def affine_form(
+    bn: BatchNorm2d, bias: NDArray[np.floating[Any]] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scale and shift (F,) in float64 with which ``bn`` in evaluation mode maps y + bias.
+
+    bn(y + bias) = scale * y + shift, channel by channel; no bias is 0.
+    """
+    filters = len(bn.running_mean)
     gamma = np.ones(filters) if bn.weight is None else bn.weight.numpy().astype(np.float64)
     beta = np.zeros(filters) if bn.bias is None else bn.bias.numpy().astype(np.float64)
     scale = gamma / np.sqrt(bn.running_var.astype(np.float64) + bn.eps)
-    shaped = scale.reshape(-1, *[1] * (weight.ndim - 1))
-    return weight * shaped, beta + (bias - bn.running_mean) * scale
+    before = np.zeros(filters) if bias is None else bias.astype(np.float64)
+    return scale, beta + (before - bn.running_mean) * scale
 
 
 def fold(net: Module) -> Module:
