@@ -80,7 +80,7 @@ def tiny_method(name: str = "twostep", *, program: Program | None = None) -> Met
         name=name, program=program,
         compression=CompressionReport(method=name, layers=(row("0"), row("3"))),
         agreement=Agreement(images=200, correct=178, network_vs_program=0, program_vs_kernels=0),
-        stages=(("float", 0.91), ("compressed", 0.885)),
+        stages=(("float", 0.91), ("compressed, integer program", 0.885)),
         logs=(("codes", log(0.88, 0.89)), ("tune", log(0.89))),
         activations=(view(HalfWave(bits=2)),),
         hardware=tuple(

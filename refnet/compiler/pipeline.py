@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 
 import hwsim
+from refnet import kernels
 from refnet.compiler.activations import views
 from refnet.compiler.recipe import Recipe, Stage
 from refnet.compiler.result import CompileResult, MethodResult
 from refnet.compiler.verify import verify
 from refnet.lower import lower
-from refnet.methods import Method, compress
-from refnet.nn import Dataset, Module, TrainingLog, evaluate, train
+from refnet.methods import CompressionReport, Method, compress
+from refnet.nn import Dataset, Module, Sequential, TrainingLog, evaluate, train
 from refnet.program import UINT8, Program, save
 from refnet.quant import Quantize, Uniform, absorb_batch_norm, freeze, insert_batch_norm
 from refnet.vectors.golden import write_golden
@@ -28,6 +29,8 @@ from refnet.vectors.golden import write_golden
 GOLDEN_IMAGES = 4
 
 Say = Callable[[str], None]
+Stages = tuple[tuple[str, float], ...]
+Logs = tuple[tuple[str, TrainingLog], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,26 +94,7 @@ def _accuracy(net: Module, data: Dataset) -> float:
 
 def _compile(job: Job, method: Method, net: Module, say: Say) -> MethodResult:
     data, name = job.data, method.name
-    stages: list[tuple[str, float]] = [("float", _accuracy(net, data))]
-    logs: list[tuple[str, TrainingLog]] = []
-    prepared = method.prepare(net, data.calibration)
-    if any(isinstance(layer, Quantize) for _, layer in prepared.walk()):
-        say(f"{name}: training with quantized activations")
-        log = _train(job, prepared, f"{name}-codes", job.recipe.codes)
-        logs.append(("codes", log))
-        stages.append(("quantized activations", _accuracy(prepared, data)))
-    say(f"{name}: compressing")
-    small, report = compress(
-        prepared, method, data.calibration, rng=job.rng(f"{name}-compress"),
-        input_quantizer=Uniform(type=UINT8, scale=data.scale),
-    )
-    stages.append(("compressed", _accuracy(small, data)))
-    say(f"{name}: fine-tuning")
-    tuned = insert_batch_norm(small, data.calibration)
-    log = _train(job, tuned, f"{name}-tune", job.recipe.tune)
-    small = absorb_batch_norm(tuned)
-    logs.append(("tune", log))
-    stages.append(("fine-tuned", _accuracy(small, data)))
+    small, report, stages, logs = _compressed(job, method, net, say)
     frozen = freeze(small)
     program = lower(frozen, name=name)
     say(f"{name}: comparing network, program and kernels on {len(data.test_images)} images")
@@ -123,10 +107,40 @@ def _compile(job: Job, method: Method, net: Module, say: Say) -> MethodResult:
     workload = hwsim.from_program(program)
     return MethodResult(
         name=name, program=program, compression=report, agreement=agreement,
-        stages=tuple(stages), logs=tuple(logs),
+        stages=(*stages, ("fine-tuned, integer program", agreement.accuracy)), logs=logs,
         activations=views(small, data.calibration[:200]),
         hardware=tuple(hwsim.simulate(workload, a) for a in job.architectures),
     )
+
+
+def _compressed(
+    job: Job, method: Method, net: Module, say: Say
+) -> tuple[Sequential, CompressionReport, Stages, Logs]:
+    """The compressed and fine-tuned network, and accuracies and logs on the way."""
+    data, name = job.data, method.name
+    stages: list[tuple[str, float]] = [("float", _accuracy(net, data))]
+    logs: list[tuple[str, TrainingLog]] = []
+    prepared = method.prepare(net, data.calibration)
+    if any(isinstance(layer, Quantize) for _, layer in prepared.walk()):
+        say(f"{name}: training with quantized activations")
+        logs.append(("codes", _train(job, prepared, f"{name}-codes", job.recipe.codes)))
+        stages.append(("quantized activations", _accuracy(prepared, data)))
+    say(f"{name}: compressing")
+    small, report = compress(
+        prepared, method, data.calibration, rng=job.rng(f"{name}-compress"),
+        input_quantizer=Uniform(type=UINT8, scale=data.scale),
+    )
+    stages.append(("compressed, integer program", _program_accuracy(small, data)))
+    say(f"{name}: fine-tuning")
+    tuned = insert_batch_norm(small, data.calibration)
+    logs.append(("tune", _train(job, tuned, f"{name}-tune", job.recipe.tune)))
+    return absorb_batch_norm(tuned), report, tuple(stages), tuple(logs)
+
+
+def _program_accuracy(net: Sequential, data: Dataset) -> float:
+    """Accuracy of the integer program of a quantized network on the test images."""
+    scores = kernels.compile(lower(freeze(net)))(data.test_images)
+    return float(np.mean(scores.argmax(axis=1) == data.test_labels))
 
 
 def _say_agreement(name: str, accuracy: float, network: int, kernels: int, say: Say) -> None:

@@ -57,8 +57,9 @@ class ActivationView:
 class MethodResult:
     """One method on the network: accuracies at each stage, the program, its agreement and cost.
 
-    ``stages`` are pairs (name of the stage, test accuracy in real arithmetic); ``logs`` are pairs
-    (name, training log).
+    ``stages`` are pairs (name of the stage, test accuracy): of the network in real numbers before
+    its weights are compressed, of the integer program from then on. ``logs`` are pairs (name,
+    training log).
     """
 
     name: str

@@ -59,9 +59,8 @@ def _zeros(weights: Iterable[Constant]) -> float:
 
 
 def stages(method: MethodResult) -> str:
-    """Accuracy at each stage of the work, the program last."""
+    """Accuracy at each stage of the work; of the integer program once weights are compressed."""
     rows = [[text(stage), f"{accuracy:.2%}"] for stage, accuracy in method.stages]
-    rows.append(["integer program", f"<strong>{method.agreement.accuracy:.2%}</strong>"])
     return table(("stage", "test accuracy#"), rows)
 
 
