@@ -163,5 +163,5 @@ def test_every_network_builds_for_colour_images_of_32_pixels(network):
 def test_recipes_are_found_by_data_and_network():
     assert recipe_for("fashion-mnist").network == "convnet"
     assert recipe_for("fashion-mnist", "lenet").filters == (32, 64)
-    assert recipe_for("cifar10").real.optimizer == "sgd"
+    assert recipe_for("cifar10").real.flip
     assert recipe_for("other", "vgg").network == "vgg"

@@ -110,9 +110,7 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ),
     ("cifar10", "vgg"): Recipe(
         network="vgg", filters=(16, 32, 64),
-        real=Stage(
-            epochs=12, lr=0.05, optimizer="sgd", weight_decay=5e-4, schedule="linear", flip=True,
-        ),
+        real=Stage(epochs=12, lr=3e-3, flip=True),
         codes=Stage(epochs=3, flip=True), tune=Stage(epochs=5, lr=3e-3, flip=True),
     ),
 }
