@@ -1,6 +1,7 @@
 """The main job: compile a network into integer programs and say what they cost."""
 
 from refnet.compiler.pipeline import Job as Job
+from refnet.compiler.pipeline import float_network as float_network
 from refnet.compiler.pipeline import run_job as run_job
 from refnet.compiler.recipe import NETWORKS as NETWORKS
 from refnet.compiler.recipe import Recipe as Recipe

@@ -55,8 +55,7 @@ def run_job(job: Job, say: Say) -> CompileResult:
     """Do the job; ``say`` is told each step. Programs and golden vectors go to ``job.out``."""
     start = time.perf_counter()
     data = job.data
-    job.out.mkdir(parents=True, exist_ok=True)
-    net, log = _float_network(job, say)
+    net, log = float_network(job, say)
     accuracy = _accuracy(net, data)
     say(f"float network: {accuracy:.2%} on {len(data.test_images)} test images")
     results = tuple(_compile(job, method, net, say) for method in job.methods)
@@ -69,7 +68,9 @@ def run_job(job: Job, say: Say) -> CompileResult:
     )
 
 
-def _float_network(job: Job, say: Say) -> tuple[Module, TrainingLog]:
+def float_network(job: Job, say: Say) -> tuple[Module, TrainingLog]:
+    """The network that was given, or else one trained by the recipe (on from its checkpoint)."""
+    job.out.mkdir(parents=True, exist_ok=True)
     if job.net is not None:
         return job.net.copy().eval(), TrainingLog()
     net = job.recipe.build(job.data, job.rng("weights"))
