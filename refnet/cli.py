@@ -115,6 +115,10 @@ def _add_compile(commands: Any) -> None:
     _add_training(parser)
     parser.add_argument("--code-epochs", type=int, metavar="N", help="epochs with quantized codes")
     parser.add_argument("--tune-epochs", type=int, metavar="N", help="epochs of fine-tuning")
+    parser.add_argument(
+        "--hold-codes", action="store_true",
+        help="fine-tune scales and batch norms only, not the weight codes",
+    )
     parser.add_argument("--json", action="store_true", help="print report.json on standard output")
     parser.set_defaults(handler=_compile)
 
@@ -174,7 +178,7 @@ def _recipe(options: argparse.Namespace, data: Dataset) -> Any:
         if epochs is not None:
             changed = replace(getattr(recipe, stage), epochs=epochs)
             recipe = replace(recipe, **{stage: changed})
-    return recipe
+    return replace(recipe, hold_codes=getattr(options, "hold_codes", False))
 
 
 def _compile(options: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from refnet.quant import (
     Uniform,
     absorb_batch_norm,
     freeze,
+    hold_codes,
     insert_batch_norm,
     reestimate_batch_norm,
 )
@@ -126,3 +127,15 @@ def test_reestimation_gives_the_statistics_of_all_batches_and_changes_nothing_el
 def test_reestimation_refuses_a_batch_without_statistics():
     with pytest.raises(ValueError, match="training needs at least 2"):
         reestimate_batch_norm(Sequential(BatchNorm2d(2)), np.ones((1, 2), np.float32))
+
+
+def test_held_codes_get_no_gradient_and_everything_else_does():
+    rng = np.random.default_rng(4)
+    net = network(rng)
+    x = rng.uniform(size=(8, 2, 4, 4))
+    held = hold_codes(insert_batch_norm(net, x)).train()
+    held(Tensor(x)).sum().backward()
+    layers = [layer for _, layer in held.walk() if isinstance(layer, QuantConv2d | QuantLinear)]
+    assert all(layer.latent.grad is None for layer in layers)
+    assert all(layer.scale.grad is not None for layer in layers)
+    assert net[1].latent.requires_grad

@@ -22,7 +22,14 @@ from refnet.lower import lower
 from refnet.methods import CompressionReport, Method, compress
 from refnet.nn import Dataset, Module, Sequential, TrainingLog, evaluate, train
 from refnet.program import UINT8, Program, save
-from refnet.quant import Quantize, Uniform, absorb_batch_norm, freeze, insert_batch_norm
+from refnet.quant import (
+    Quantize,
+    Uniform,
+    absorb_batch_norm,
+    freeze,
+    hold_codes,
+    insert_batch_norm,
+)
 from refnet.vectors.golden import write_golden
 
 #: Images whose values at every step are written as golden vectors.
@@ -134,6 +141,8 @@ def _compressed(
     stages.append(("compressed, integer program", _program_accuracy(small, data)))
     say(f"{name}: fine-tuning")
     tuned = insert_batch_norm(small, data.calibration)
+    if job.recipe.hold_codes:
+        tuned = hold_codes(tuned)
     logs.append(("tune", _train(job, tuned, f"{name}-tune", job.recipe.tune)))
     return absorb_batch_norm(tuned), report, tuple(stages), tuple(logs)
 

@@ -62,7 +62,8 @@ class Recipe:
 
     ``real``: the network in real numbers; ``codes``: with quantized activations (stage 1 of
     two-step quantization); ``tune``: the compressed network. A method that trains both at once
-    takes the epochs of ``codes`` and ``tune`` together.
+    takes the epochs of ``codes`` and ``tune`` together. With ``hold_codes``, fine-tuning moves
+    scales, biases and batch norms only.
     """
 
     network: str = "convnet"
@@ -71,6 +72,7 @@ class Recipe:
     real: Stage = Stage(epochs=5)
     codes: Stage = Stage(epochs=4)
     tune: Stage = Stage(epochs=5, lr=3e-3)
+    hold_codes: bool = False
 
     def __post_init__(self) -> None:
         lengths = {"convnet": (3,), "lenet": (2,)}

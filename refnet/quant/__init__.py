@@ -11,6 +11,7 @@ from refnet.quant.layers import QuantInput as QuantInput
 from refnet.quant.layers import Quantize as Quantize
 from refnet.quant.layers import QuantLinear as QuantLinear
 from refnet.quant.layers import QuantWeights as QuantWeights
+from refnet.quant.layers import hold_codes as hold_codes
 from refnet.quant.normalize import absorb_batch_norm as absorb_batch_norm
 from refnet.quant.normalize import insert_batch_norm as insert_batch_norm
 from refnet.quant.normalize import reestimate_batch_norm as reestimate_batch_norm

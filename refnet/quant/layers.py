@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from refnet.program.types import IntArray, IntType
 from refnet.program.window import Pads, Pair, normal_pads, normal_pair
 from refnet.quant.base import Quantizer, fake_quantize
 from refnet.quant.uniform import Uniform
+
+Network = TypeVar("Network", bound=Module)
 
 
 @differentiable
@@ -167,6 +169,18 @@ class QuantLinear(QuantWeights):
         """Map a batch."""
         y = ag.matmul(x, self.weight().T)
         return y if self.bias is None else y + self.bias
+
+
+def hold_codes(net: Network) -> Network:
+    """A copy whose codes stay as they are in training; scales, biases and batch norms still move.
+
+    Fine-tuning with labels that cannot undo what a solver found.
+    """
+    new = net.copy()
+    for _, layer in new.walk():
+        if isinstance(layer, QuantWeights):
+            layer.latent = Tensor(layer.latent.numpy())
+    return new
 
 
 def weight_bits(layer: QuantWeights) -> int:
