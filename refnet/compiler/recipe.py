@@ -107,8 +107,9 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ),
     ("fashion-mnist", "convnet"): Recipe(),
     ("fashion-mnist", "lenet"): Recipe(
-        network="lenet", filters=(32, 64), real=Stage(epochs=5), codes=Stage(epochs=3),
-        tune=Stage(epochs=4, lr=3e-3),
+        network="lenet", filters=(32, 64), real=Stage(epochs=6, flip=True, shift=2),
+        codes=Stage(epochs=3, flip=True, shift=2),
+        tune=Stage(epochs=4, lr=3e-3, flip=True, shift=2),
     ),
     ("cifar10", "vgg"): Recipe(
         network="vgg", filters=(16, 32, 64),
