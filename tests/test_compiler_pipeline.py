@@ -142,7 +142,9 @@ def test_recipes_that_are_none_are_refused(bad):
         Recipe(**bad)
 
 
-@pytest.mark.parametrize("bad", [{"epochs": -1}, {"optimizer": "lion"}, {"schedule": "steps"}])
+@pytest.mark.parametrize(
+    "bad", [{"epochs": -1}, {"optimizer": "lion"}, {"schedule": "steps"}, {"warmup": 1.0}]
+)
 def test_stages_that_are_none_are_refused(bad):
     with pytest.raises(ValueError, match="Stage"):
         Stage(**{"epochs": 1, **bad})

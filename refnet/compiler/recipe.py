@@ -9,13 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from refnet.nn import SGD, Adam, Dataset, Optimizer, Sequential, cosine, flip_and_shift, linear
+from refnet.nn import (
+    SGD,
+    Adam,
+    Dataset,
+    Optimizer,
+    Schedule,
+    Sequential,
+    cosine,
+    flip_and_shift,
+    linear,
+)
 from refnet.nn.models import lenet, small_convnet, small_resnet, vgg_small
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": Adam, "sgd": partial(SGD, momentum=0.9, nesterov=True),
 }
-SCHEDULES = {"cosine": cosine, "linear": linear}
+SCHEDULES: dict[str, Callable[..., Schedule]] = {"cosine": cosine, "linear": linear}
 NETWORKS: dict[str, Callable[..., Sequential]] = {
     "convnet": small_convnet, "lenet": lenet, "vgg": vgg_small, "resnet": small_resnet,
 }
@@ -25,6 +35,8 @@ NETWORKS: dict[str, Callable[..., Sequential]] = {
 class Stage:
     """One training: epochs, peak learning rate, optimiser, schedule, augmentation.
 
+    ``warmup`` is the share of the steps in which the rate rises to its peak: plain gradient
+    descent at a high rate needs it, or its first steps throw the classifier far off.
     ``shift`` moves images by up to that many pixels and ``flip`` mirrors half of them; by default
     images stay as they are.
     """
@@ -34,12 +46,15 @@ class Stage:
     optimizer: str = "adam"
     weight_decay: float = 0.0
     schedule: str = "cosine"
+    warmup: float = 0.0
     flip: bool = False
     shift: int = 0
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
             raise ValueError(f"Stage: epochs={self.epochs} must be at least 0")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"Stage: warmup={self.warmup} must be in [0, 1)")
         for field, table in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, field) not in table:
                 raise ValueError(
@@ -50,10 +65,13 @@ class Stage:
         """Keyword arguments of ``refnet.nn.train``."""
         augmented = self.flip or self.shift > 0
         return {
-            "epochs": self.epochs, "lr": self.lr, "schedule": SCHEDULES[self.schedule],
+            "epochs": self.epochs, "lr": self.lr, "schedule": self._schedule,
             "optimizer": partial(OPTIMIZERS[self.optimizer], weight_decay=self.weight_decay),
             "augment": flip_and_shift(flip=self.flip, shift=self.shift) if augmented else None,
         }
+
+    def _schedule(self, steps: int) -> Schedule:
+        return SCHEDULES[self.schedule](steps, warmup=int(self.warmup * steps))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +131,10 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ),
     ("cifar10", "vgg"): Recipe(
         network="vgg", filters=(16, 32, 64),
-        real=Stage(epochs=12, lr=3e-3, flip=True),
+        real=Stage(
+            epochs=12, lr=0.1, optimizer="sgd", weight_decay=5e-4, schedule="linear", warmup=0.05,
+            flip=True,
+        ),
         codes=Stage(epochs=3, flip=True), tune=Stage(epochs=5, lr=3e-3, flip=True),
     ),
 }
