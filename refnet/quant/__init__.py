@@ -15,10 +15,12 @@ from refnet.quant.layers import hold_codes as hold_codes
 from refnet.quant.normalize import absorb_batch_norm as absorb_batch_norm
 from refnet.quant.normalize import insert_batch_norm as insert_batch_norm
 from refnet.quant.normalize import reestimate_batch_norm as reestimate_batch_norm
+from refnet.quant.lloyd import LloydHalfWave as LloydHalfWave
+from refnet.quant.staircase import Staircase as Staircase
 from refnet.quant.ternary import Ternary as Ternary
 from refnet.quant.ternary import optimal_ternary as optimal_ternary
 from refnet.quant.ternary import ternary_rows as ternary_rows
 from refnet.quant.uniform import Uniform as Uniform
 
 #: Every quantizer, for whatever walks them all (tests, laws).
-QUANTIZERS: tuple[type[Quantizer], ...] = (Uniform, Ternary, HalfWave)
+QUANTIZERS: tuple[type[Quantizer], ...] = (Uniform, Ternary, HalfWave, LloydHalfWave)
