@@ -20,6 +20,7 @@ from refnet.program.operators import Conv
 from refnet.program.pooling import SumPool
 from refnet.program.types import ACCUMULATOR_BOUND, IntType, TensorType, constant
 from refnet.program.window import Pads, Pair
+from refnet.quant.fake import FakeQuantConv2d, FakeQuantLinear
 from refnet.quant.frozen import (
     FrozenAdd,
     FrozenConv,
@@ -102,6 +103,8 @@ def _freeze_all(builder: _Builder, layers: list[Module]) -> None:
                 _freeze_all(builder, list(layer))
             case QuantConv2d() | QuantLinear():
                 _convolve(builder, layer)
+            case FakeQuantConv2d() | FakeQuantLinear():
+                _convolve(builder, layer.quantized())
             case Quantize(quantizer=Staircase() as quantizer):
                 _threshold(builder, quantizer)
             case Quantize(quantizer=Uniform() as quantizer):

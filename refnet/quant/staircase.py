@@ -66,21 +66,24 @@ class Staircase(ABC):
         return inside
 
 
-def integer_table(levels: Reals, top: int) -> tuple[tuple[int, ...], float]:
+def integer_table(
+    levels: Reals, top: int, *, apart: bool = True
+) -> tuple[tuple[int, ...], float]:
     """Integers 0 < L_1 < ... < L_M <= ``top`` and delta with delta * L_k near ``levels`` (M,).
 
     Of each candidate L_M the integers nearest to L_M * levels / levels[-1] are taken with their
     least-squares delta, and the candidate of least squared error wins, the smallest on a tie.
-    ``levels`` are positive and ascend. Raises ``ValueError`` where no candidate keeps them apart.
+    ``levels`` are positive and ascend. Raises ``ValueError`` where no candidate keeps them apart;
+    without ``apart``, levels may meet and the first of them be 0.
 
     >>> table, delta = integer_table(np.array([0.4528, 1.5104]), 15)
     >>> table, round(delta, 4)
     ((3, 10), 0.151)
     """
     best: tuple[float, tuple[int, ...], float] | None = None
-    for last in range(len(levels), top + 1):
+    for last in range(len(levels) if apart else 1, top + 1):
         table = np.rint(levels * (last / levels[-1]))
-        if np.any(np.diff(table, prepend=0) < 1):
+        if apart and np.any(np.diff(table, prepend=0) < 1):
             continue
         delta = float(table @ levels / (table @ table))
         error = float(np.sum((levels - delta * table) ** 2))
