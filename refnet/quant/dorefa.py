@@ -110,7 +110,7 @@ class DoReFaWeights:
             return weighed, to_gain
         to_latent = weighed * slope / top
         # The first of the largest latents also carries the gradient of the maximum.
-        to_top = -np.sum(weighed * bent) / top**2
+        to_top = -np.sum(weighed * (bent / top)) / top
         to_latent.flat[largest] += to_top * np.sign(bent.flat[largest]) * slope.flat[largest]
         return to_latent, to_gain
 
