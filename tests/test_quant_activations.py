@@ -76,6 +76,10 @@ def test_lqnets_fit_errs_less_than_equal_steps_and_gives_no_negative_basis():
     assert LQActivations().fit(np.zeros(0)) == LQActivations()
     lonely = LQActivations().fit(np.array([0.5]))
     assert lonely.values(lonely.codes(np.array([0.5]))) == pytest.approx([0.5])
+    moved = LQActivations(basis=(1.0, 2.0), momentum=0.75).refresh(np.array([-1.0, 0.6, 1.9, 3.3]))
+    # Codes (1, 0), (0, 1), (1, 1): v1 and v2 of least squares are 0.6 and 1.9 plus 0.8 / 3 each.
+    step = np.array([0.6, 1.9]) + 0.8 / 3
+    assert moved.basis == pytest.approx(0.75 * np.array([1.0, 2.0]) + 0.25 * step)
     still = LQActivations().refresh(-np.abs(x))
     assert still == LQActivations()
 

@@ -123,6 +123,8 @@ def test_networks_of_them_freeze_with_and_without_batch_norm(rule):
     assert isinstance(normal[1], FakeQuantConv2d)
     absorbed = absorb_batch_norm(normal)
     assert isinstance(absorbed[1], QuantConv2d)
+    first = Sequential(*list(absorbed)[:2]).eval()(Tensor(x)).numpy()
+    assert np.abs(first - before.eval()(Tensor(x)).numpy()).max() < 1e-4
     assert len(absorbed) == len(net)
     for quantized in (net, absorbed):
         frozen = freeze(quantized)

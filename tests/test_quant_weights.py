@@ -136,9 +136,9 @@ def test_dorefa_ties_go_up_and_the_paper_has_gain_one():
         rule = DoReFaWeights(bits=bits)
         assert rule.codes(np.array([0.0, -0.0])).tolist() == [1, 1]
         assert rule.values(np.array([rule.type.hi, rule.type.lo])).tolist() == [1.0, -1.0]
-    # The largest double below a tie must not be rounded up with it.
+    # The largest double below a tie must not be rounded up with it: 1/2 - 6e-17 is one.
     rule = DoReFaWeights(bits=1)
-    assert rule.codes(np.array([-1e-300, -5e-17, -1e-15])).tolist() == [1, 1, -1]
+    assert rule.codes(np.array([-1e-300, -5e-17, -1.2e-16])).tolist() == [1, 1, -1]
 
 
 def test_dorefa_takes_one_range_for_the_layer_and_a_gain_for_each_filter():

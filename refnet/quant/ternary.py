@@ -86,8 +86,7 @@ def ternary_rows(w: FloatArray) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
     best = gain.max(axis=1, keepdims=True)
     kept = np.argmax(gain, axis=1) + 1
     for f in np.flatnonzero(np.sum(gain >= best * (1 - _CLOSE), axis=1) > 1):
-        if best[f] > 0:
-            kept[f] = _support(descending[f])
+        kept[f] = _support(descending[f])
     threshold = np.take_along_axis(descending, kept[:, None] - 1, axis=1)
     keep = (np.ldexp(size, -exponent[:, None]) >= threshold) & (size > 0)
     codes = np.where(keep.reshape(wide.shape), np.sign(wide), 0).astype(np.int8)
