@@ -105,7 +105,9 @@ def _add_compile(commands: Any) -> None:
     parser.add_argument("net", nargs="?", metavar="NET.npz", help="a trained float network")
     _add_data(parser, "digits")
     parser.add_argument(
-        "--method", metavar="NAMES", help="methods, separated by commas (default: all there are)"
+        "--method", metavar="NAMES",
+        help="methods, separated by commas: those of this project (default: all of them), or "
+        "direct, twn, ttq, bwn, hwgq, dorefa, lqnets to compare with",
     )
     parser.add_argument(
         "--arch", default=DEFAULT_ARCHITECTURES, metavar="NAMES",
@@ -218,14 +220,15 @@ def _seed(options: argparse.Namespace) -> int:
 
 
 def _methods(names: str | None) -> tuple[Any, ...]:
-    from refnet.methods import METHODS
+    from refnet.methods import METHODS, PEERS
 
-    known: dict[str, Any] = {method().name: method for method in METHODS}
-    wanted = list(known) if names is None else names.split(",")
+    own = [method() for method in METHODS]
+    known: dict[str, Any] = {method.name: method for method in (*own, *PEERS)}
+    wanted = [method.name for method in own] if names is None else names.split(",")
     for name in wanted:
         if name not in known:
             raise ValueError(f"method {name!r}: exist {', '.join(known)}")
-    return tuple(known[name]() for name in dict.fromkeys(wanted))
+    return tuple(known[name] for name in dict.fromkeys(wanted))
 
 
 def _architectures(names: str) -> tuple[hwsim.Architecture, ...]:

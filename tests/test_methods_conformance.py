@@ -6,7 +6,7 @@ import pytest
 import hwsim
 from refnet import kernels
 from refnet.lower import lower
-from refnet.methods import METHODS, TwoStep, compress
+from refnet.methods import METHODS, PEERS, TwoStep, compress
 from refnet.nn import (
     BatchNorm2d,
     Conv2d,
@@ -68,7 +68,7 @@ def cases():
 
 
 NAMES = tuple(cases())
-every = pytest.mark.parametrize("method", [m() for m in METHODS], ids=lambda m: m.name)
+every = pytest.mark.parametrize("method", [*(m() for m in METHODS), *PEERS], ids=lambda m: m.name)
 named = pytest.mark.parametrize("name", NAMES)
 
 

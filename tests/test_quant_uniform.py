@@ -103,7 +103,9 @@ def test_what_every_quantizer_promises(make):
     assert np.array_equal(x, before)
     assert np.array_equal(fitted.codes(fitted.values(codes)), codes)
     assert np.array_equal(fitted.codes(x.T), codes.T)
-    assert fitted.codes(np.float64(0.0)) == 0
+    # Zero is code 0, or one of the two next to it for weights that have no zero.
+    nearest = np.abs(fitted.codes(fitted.values(np.arange(fitted.type.lo, fitted.type.hi + 1))))
+    assert np.abs(fitted.codes(np.float64(0.0))) == nearest.min()
     assert fitted.codes(x[:0]).shape == (0, 4)
     with pytest.raises(ValueError, match="NaN or infinity"):
         q.fit(np.array([np.nan]))

@@ -6,7 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from refnet.compiler.recipe import Recipe, Stage
 from refnet.compiler.result import CompileResult, MethodResult
 from refnet.compiler.verify import verify
 from refnet.lower import lower
-from refnet.methods import CompressionReport, Method, compress
+from refnet.methods import CompressionReport, Method, compress, is_joint
 from refnet.nn import Dataset, Module, Sequential, TrainingLog, evaluate, train
 from refnet.program import UINT8, Program, save
 from refnet.quant import (
@@ -129,7 +129,8 @@ def _compressed(
     stages: list[tuple[str, float]] = [("float", _accuracy(net, data))]
     logs: list[tuple[str, TrainingLog]] = []
     prepared = method.prepare(net, data.calibration)
-    if any(isinstance(layer, Quantize) for _, layer in prepared.walk()):
+    joint = is_joint(method)
+    if not joint and any(isinstance(layer, Quantize) for _, layer in prepared.walk()):
         say(f"{name}: training with quantized activations")
         logs.append(("codes", _train(job, prepared, f"{name}-codes", job.recipe.codes)))
         stages.append(("quantized activations", _accuracy(prepared, data)))
@@ -141,9 +142,12 @@ def _compressed(
     stages.append(("compressed, integer program", _program_accuracy(small, data)))
     say(f"{name}: fine-tuning")
     tuned = insert_batch_norm(small, data.calibration)
-    if job.recipe.hold_codes:
+    stage = job.recipe.tune
+    if joint:
+        stage = replace(stage, epochs=stage.epochs + job.recipe.codes.epochs)
+    elif job.recipe.hold_codes:
         tuned = hold_codes(tuned)
-    logs.append(("tune", _train(job, tuned, f"{name}-tune", job.recipe.tune)))
+    logs.append(("tune", _train(job, tuned, f"{name}-tune", stage)))
     return absorb_batch_norm(tuned), report, tuple(stages), tuple(logs)
 
 

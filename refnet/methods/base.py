@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from refnet.autograd import Tensor, no_grad
 from refnet.nn import Conv2d, Linear, Module, Residual, Sequential, fold
 from refnet.program.types import SINT8, UINT8
-from refnet.quant import QuantConv2d, QuantInput, Quantize, Quantizer, QuantLinear, Uniform
+from refnet.quant import (
+    FakeQuantConv2d,
+    FakeQuantLinear,
+    QuantConv2d,
+    QuantInput,
+    Quantize,
+    Quantizer,
+    QuantLinear,
+    Uniform,
+)
 from refnet.quant.layers import QuantWeights
 
 FloatArray = NDArray[np.floating[Any]]
@@ -32,7 +41,11 @@ class LayerData:
 
 
 class Method(Protocol):
-    """A frozen record of settings that turns float layers into quantized ones."""
+    """A frozen record of settings that turns float layers into quantized ones.
+
+    A method that has ``joint = True`` quantizes weights and activations at once: its prepared
+    network is compressed before any training (see :func:`is_joint`).
+    """
 
     @property
     def name(self) -> str:
@@ -48,6 +61,11 @@ class Method(Protocol):
         self, layer: Conv2d | Linear, data: LayerData, rng: np.random.Generator
     ) -> Module:
         """The layer, or Sequential of layers, that stands for ``layer``."""
+
+
+def is_joint(method: Method) -> bool:
+    """Whether the one training of the method comes after compression; by default there are two."""
+    return bool(getattr(method, "joint", False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +246,8 @@ def _rows(
     parts = [m for _, m in new.walk() if not isinstance(m, Sequential)]
     for part in parts:
         y = apply(part, x)
+        if isinstance(part, FakeQuantConv2d | FakeQuantLinear):
+            part = part.quantized()
         if isinstance(part, QuantWeights):
             codes = part.codes()
             flat = codes.reshape(len(codes), -1)

@@ -3,7 +3,7 @@
 What flows between layers is described by a :class:`_Signal`: real = scale[c] * integer + offset[c].
 Behind an activation quantizer it is one scale and no offset (codes); behind a convolution each
 channel has its own (accumulators). A quantizer turns accumulators into codes by integer thresholds
-(half-wave, [3.4]) or by a multiplier and a shift (uniform, [3.3]).
+(staircases such as the half wave, [3.4]) or by a multiplier and a shift (uniform, [3.3]).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from refnet.program.operators import Conv
 from refnet.program.pooling import SumPool
 from refnet.program.types import ACCUMULATOR_BOUND, IntType, TensorType, constant
 from refnet.program.window import Pads, Pair
+from refnet.quant.fake import FakeQuantConv2d, FakeQuantLinear
 from refnet.quant.frozen import (
     FrozenAdd,
     FrozenConv,
@@ -30,8 +31,8 @@ from refnet.quant.frozen import (
     FrozenSumPool,
     FrozenThreshold,
 )
-from refnet.quant.halfwave import HalfWave
 from refnet.quant.layers import QuantConv2d, QuantInput, Quantize, QuantLinear
+from refnet.quant.staircase import Staircase
 from refnet.quant.uniform import Uniform
 
 #: Requantized branches of a residual sum use this many bits, so the sum has one more.
@@ -102,7 +103,9 @@ def _freeze_all(builder: _Builder, layers: list[Module]) -> None:
                 _freeze_all(builder, list(layer))
             case QuantConv2d() | QuantLinear():
                 _convolve(builder, layer)
-            case Quantize(quantizer=HalfWave() as quantizer):
+            case FakeQuantConv2d() | FakeQuantLinear():
+                _convolve(builder, layer.quantized())
+            case Quantize(quantizer=Staircase() as quantizer):
                 _threshold(builder, quantizer)
             case Quantize(quantizer=Uniform() as quantizer):
                 _requantize(builder, quantizer)
@@ -162,7 +165,7 @@ def _quantized(builder: _Builder, frozen: Module, type: IntType, step: float) ->
         _commuting(builder, layer)
 
 
-def _threshold(builder: _Builder, quantizer: HalfWave) -> None:
+def _threshold(builder: _Builder, quantizer: Staircase) -> None:
     signal = builder.signal
     scale, offset = _channels(signal)
     t, sign = integer_thresholds(quantizer.thresholds, scale, offset, signal.type)

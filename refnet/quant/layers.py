@@ -9,7 +9,7 @@ scale through the codes.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,6 +21,7 @@ from refnet.nn.module import Module
 from refnet.program.types import IntArray, IntType
 from refnet.program.window import Pads, Pair, normal_pads, normal_pair
 from refnet.quant.base import Quantizer, fake_quantize
+from refnet.quant.lqnets import LQActivations
 from refnet.quant.uniform import Uniform
 
 Network = TypeVar("Network", bound=Module)
@@ -36,16 +37,34 @@ def round_to_codes(latent: Any, *, type: IntType) -> Any:
 
 @dataclass(eq=False, init=False, repr=False)
 class Quantize(Module):
-    """An activation quantizer: x of any shape -> values of the quantizer, straight-through."""
+    """An activation quantizer: x of any shape -> values of the quantizer, straight-through.
 
-    quantizer: Quantizer
+    The basis of :class:`LQActivations` is state of the layer: each batch of training moves it,
+    after it was used.
+    """
+
+    kind: Quantizer
+    basis: NDArray[np.float64] | None
 
     def __init__(self, quantizer: Quantizer) -> None:
-        self.quantizer = quantizer
+        self.kind = quantizer
+        self.basis = None
+        if isinstance(quantizer, LQActivations):
+            self.basis = np.array(quantizer.basis)
+
+    @property
+    def quantizer(self) -> Quantizer:
+        """The quantizer as it is now."""
+        if self.basis is None or not isinstance(self.kind, LQActivations):
+            return self.kind
+        return replace(self.kind, basis=tuple(self.basis.tolist()))
 
     def __call__(self, x: Tensor) -> Tensor:
         """Quantize a batch."""
-        return fake_quantize(x, self.quantizer)
+        quantizer = self.quantizer
+        if self.training and isinstance(quantizer, LQActivations):
+            self.basis = np.array(quantizer.refresh(x.numpy()).basis)
+        return fake_quantize(x, quantizer)
 
 
 @dataclass(eq=False, init=False, repr=False)

@@ -9,7 +9,7 @@ and bias, as freezing wants.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 from refnet.autograd import Tensor, no_grad
 from refnet.nn import BatchNorm2d, Module, Residual, Sequential, affine_form
 from refnet.quant.base import FloatArray
+from refnet.quant.fake import FakeQuantConv2d, FakeQuantLinear
 from refnet.quant.layers import QuantWeights
+
+#: Layers that a batch norm may stand behind.
+Weighted: TypeAlias = QuantWeights | FakeQuantConv2d | FakeQuantLinear
 
 
 def insert_batch_norm(net: Sequential, x: FloatArray) -> Sequential:
@@ -27,14 +31,14 @@ def insert_batch_norm(net: Sequential, x: FloatArray) -> Sequential:
     undo them, so that in evaluation mode the network stays what it was, up to rounding. The last
     layer gives the scores and is left alone.
     """
-    weighted = [layer for _, layer in net.walk() if isinstance(layer, QuantWeights)]
+    weighted = [layer for _, layer in net.walk() if isinstance(layer, Weighted)]
     with no_grad():
         new, _ = _inserted(net, Tensor(np.asarray(x)), weighted[-1:])
     assert isinstance(new, Sequential)
     return new.eval()
 
 
-def _inserted(module: Module, x: Tensor, spared: list[QuantWeights]) -> tuple[Module, Tensor]:
+def _inserted(module: Module, x: Tensor, spared: list[Weighted]) -> tuple[Module, Tensor]:
     """The module with batch norms, and its output on ``x``."""
     if isinstance(module, Sequential):
         layers: list[Module] = []
@@ -50,12 +54,12 @@ def _inserted(module: Module, x: Tensor, spared: list[QuantWeights]) -> tuple[Mo
         return Residual(main, shortcut), y + beside
     new = module.copy().eval()
     y = new(x)
-    if isinstance(new, QuantWeights) and not any(module is layer for layer in spared):
+    if isinstance(new, Weighted) and not any(module is layer for layer in spared):
         return Sequential(new, _undoing(new, y.numpy())), y
     return new, y
 
 
-def _undoing(layer: QuantWeights, y: NDArray[np.floating[Any]]) -> BatchNorm2d:
+def _undoing(layer: Weighted, y: NDArray[np.floating[Any]]) -> BatchNorm2d:
     """A batch norm that changes nothing of ``y``; it takes over the bias of ``layer``."""
     axes = (0, 2, 3) if y.ndim == 4 else (0,)
     wide = y.astype(np.float64)
@@ -75,6 +79,7 @@ def _undoing(layer: QuantWeights, y: NDArray[np.floating[Any]]) -> BatchNorm2d:
 def absorb_batch_norm(net: Sequential) -> Sequential:
     """A copy without the batch norms behind quantized layers: scale and bias do what they did.
 
+    A layer that quantizes at every pass becomes one of its present codes, so training ends here.
     Equal to ``net`` in evaluation mode, up to rounding. A negative weight of a batch norm gives a
     negative scale, which freezing knows how to treat.
     """
@@ -89,7 +94,7 @@ def _absorbed(block: Sequential) -> Sequential:
     layers: list[Module] = []
     for layer in block:
         before = layers[-1] if layers else None
-        if isinstance(layer, BatchNorm2d) and isinstance(before, QuantWeights):
+        if isinstance(layer, BatchNorm2d) and isinstance(before, Weighted):
             layers[-1] = _followed(before, layer)
         else:
             layers.append(layer.rebuild(_replacement))
@@ -98,11 +103,11 @@ def _absorbed(block: Sequential) -> Sequential:
     return new
 
 
-def _followed(layer: QuantWeights, bn: BatchNorm2d) -> QuantWeights:
+def _followed(layer: Weighted, bn: BatchNorm2d) -> QuantWeights:
     factor, shift = affine_form(bn, None if layer.bias is None else layer.bias.numpy())
-    new = layer.copy()
-    dtype = layer.scale.dtype
-    new.scale = Tensor((layer.scale.numpy() * factor).astype(dtype), requires_grad=True)
+    new = layer.copy() if isinstance(layer, QuantWeights) else layer.quantized()
+    dtype = new.scale.dtype
+    new.scale = Tensor((new.scale.numpy() * factor).astype(dtype), requires_grad=True)
     new.bias = Tensor(shift.astype(dtype), requires_grad=True)
     return new
 

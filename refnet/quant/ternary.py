@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from refnet.program.types import TERNARY, IntArray, IntType
 from refnet.quant.base import FloatArray, finite
+from refnet.quant.weights import Reals, Rows, Stateless, alive
 
 # Two candidates closer than this could change places by rounding; they are compared exactly.
 _CLOSE = 1e-11
@@ -69,20 +70,36 @@ def _support(descending: NDArray[np.float64]) -> int:
 
 
 def ternary_rows(w: FloatArray) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """:func:`optimal_ternary` of each w[f]: codes in the shape of ``w`` and alpha (F,)."""
-    codes = np.empty(w.shape, dtype=np.int8)
-    alpha = np.empty(len(w))
-    for f in range(len(w)):
-        codes[f], alpha[f] = optimal_ternary(w[f])
-    return codes, alpha
+    """:func:`optimal_ternary` of each w[f]: codes in the shape of ``w`` and alpha (F,).
+
+    All rows are sorted and summed at once; those with a near tie are decided one by one.
+    """
+    wide = finite(w, "ternary_rows")
+    size = np.abs(wide).reshape(len(wide), -1)
+    exponent = np.frexp(size.max(axis=1, initial=0.0))[1]
+    descending = np.sort(np.ldexp(size, -exponent[:, None]), axis=1)[:, ::-1]
+    if not descending.size:
+        return np.zeros(w.shape, dtype=np.int8), np.zeros(len(w))
+    gain = np.cumsum(descending, axis=1) ** 2 / np.arange(1, descending.shape[1] + 1)
+    ends = np.diff(descending, axis=1, append=-1.0) < 0
+    gain = np.where(ends & (descending > 0), gain, -1.0)
+    best = gain.max(axis=1, keepdims=True)
+    kept = np.argmax(gain, axis=1) + 1
+    for f in np.flatnonzero(np.sum(gain >= best * (1 - _CLOSE), axis=1) > 1):
+        kept[f] = _support(descending[f])
+    threshold = np.take_along_axis(descending, kept[:, None] - 1, axis=1)
+    keep = (np.ldexp(size, -exponent[:, None]) >= threshold) & (size > 0)
+    codes = np.where(keep.reshape(wide.shape), np.sign(wide), 0).astype(np.int8)
+    means = [row[:count].mean() for row, count in zip(descending, kept, strict=True)]
+    return codes, np.ldexp(means, exponent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ternary:
+class Ternary(Stateless):
     """Codes -1, 0, +1 of one scale: the nearest of -alpha, 0, +alpha, ties to 0.
 
     ``fit`` takes the least-squares optimum, of which these codes are the codes. The gradient
-    passes up to 1.5 alpha, bounds included.
+    passes up to 1.5 alpha, bounds included; as ``rows``, where alpha follows the latents, to all.
     """
 
     alpha: float = 1.0
@@ -116,3 +133,7 @@ class Ternary:
         """Where |x| is at most 1.5 alpha."""
         inside: NDArray[np.bool_] = np.abs(np.asarray(x, dtype=np.float64)) <= 1.5 * self.alpha
         return inside
+
+    def rows(self, w: Reals, state: Reals | None = None) -> Rows:
+        """The optimal codes (F, K) and scales (F,) of each filter, whatever ``alpha`` is."""
+        return alive(*ternary_rows(w))
