@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from solver_suites.tsq_toy import code_errors, toy_layer
 
 from refnet.autograd import chunks
 from refnet.methods.bitsplit import Grid
@@ -17,18 +18,10 @@ STEPS = Staircase.of(HalfWave(2))
 
 
 def toy(seed, *, noise=0.0, n=32, filters=6, samples=800):
-    """Correlated 2-bit codes, random weights, the responses they give, and a disturbed input."""
+    """Correlated 2-bit codes, disturbed, random weights, and the responses they gave."""
     rng = np.random.default_rng(seed)
-    q = HalfWave(2)
-    mix = rng.normal(size=(n, n // 4))
-    hidden = mix @ rng.normal(size=(n // 4, samples)) / np.sqrt(n / 4)
-    hidden += 0.5 * rng.normal(size=(n, samples))
-    X = q.values(q.codes(hidden))
-    W = rng.normal(size=(filters, n)) / np.sqrt(n)
-    Z = W @ X
-    Z = (Z - Z.mean(axis=1, keepdims=True)) / Z.std(axis=1, keepdims=True)
-    disturbed = q.values(q.codes(hidden + noise * rng.normal(size=(n, samples))))
-    return disturbed, Z, W
+    X, Z, W, _ = toy_layer(noise=noise, inputs=n, samples=samples, filters=filters, rng=rng)
+    return X, Z, W
 
 
 def code_error(X, Z, codes, scale, bias):
@@ -53,6 +46,19 @@ def test_nonlinear_betters_linear_betters_direct_for_every_filter(noise, bits, f
     assert np.all(np.diff(errors, axis=0) <= 1e-9)
     assert errors[1].sum() < errors[0].sum()
     assert noise == 0 or errors[2].sum() < errors[1].sum()
+
+
+def test_the_toy_table_has_the_order_of_the_paper():
+    small = {"inputs": 48, "samples": 1200, "filters": 12}
+    same, disturbed = code_errors(**small), code_errors(noise=0.3, **small)
+    for errors in (same, disturbed):
+        assert errors["direct"] > 1.15 * errors["linear"]
+        assert errors["linear"] >= errors["exact"]
+        assert errors["linear"] >= errors["relaxed"]
+    # The quantizer matters where the inputs are disturbed, and the relaxed one pulls longer.
+    assert disturbed["linear"] > disturbed["relaxed"]
+    assert disturbed["exact"] > disturbed["relaxed"]
+    assert all(disturbed[name] > same[name] for name in same)
 
 
 @pytest.mark.parametrize("z_step", Z_STEPS)

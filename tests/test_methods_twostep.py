@@ -112,10 +112,10 @@ def test_every_dead_filter_is_named_however_it_died(bits):
     """Constant targets, no weights, weights too small for binary32: scale or codes are zero."""
     layer, data = a_layer()
     weight = layer.weight.numpy().copy()
-    weight[1], weight[4] = 0, 1e-42
+    weight[1], weight[4] = 0, 1e-44
     layer.weight.assign(weight)
     targets = data.targets.copy()
-    targets[:, 1], targets[:, 2], targets[:, 4] = 0.7, -3.0, targets[:, 4] * np.float32(1e-44)
+    targets[:, 1], targets[:, 2], targets[:, 4] = 0.7, -3.0, targets[:, 4] * np.float32(1e-47)
     new = TwoStep(weight_bits=bits).compress_layer(
         layer, LayerData(inputs=data.inputs, targets=targets, quantizer=None),
         np.random.default_rng(0),

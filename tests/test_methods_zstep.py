@@ -95,10 +95,12 @@ def test_no_step_is_worse_than_staying_at_the_response(name, seed, penalty):
                   + 1e-14)
 
 
-# papers.md lists these to four digits; they are solved, not copied, in refnet.quant.halfwave.
-def test_the_levels_stage_two_works_with():
-    joint, sparse = Staircase.of(HalfWave(2)), Staircase.of(HalfWave(2, 0.5))
-    assert np.round(joint.thresholds, 4).tolist() == [0.3254, 0.9762, 1.6269]
-    assert np.round(joint.levels, 4).tolist() == [0.0, 0.6508, 1.3016, 1.9524]
-    assert np.round(sparse.levels, 4).tolist() == [0.0, 0.5388, 1.0776, 1.6165]
-    assert sparse.thresholds[0] == 0
+@pytest.mark.parametrize(
+    ("theta", "eps", "delta"), [(None, 0.3254, 0.6508), (0.5, 0.0, 0.5388), (0.6255, 0.32, 0.6488)]
+)
+def test_the_staircases_of_the_paper_to_four_digits(theta, eps, delta):
+    steps = Staircase.of(HalfWave(2, theta))
+    # 0.6255 is itself rounded, which moves eps by up to 5e-5 / phi(0.32) = 1.4e-4.
+    assert steps.thresholds[0] == pytest.approx(eps, abs=5e-5 if theta != 0.6255 else 2e-4)
+    assert steps.levels == pytest.approx(np.arange(4) * steps.levels[1], rel=1e-15)
+    assert steps.levels[1] == pytest.approx(delta, abs=5e-5 if theta != 0.6255 else 2e-4)
