@@ -69,6 +69,18 @@ def cases():
 
 NAMES = tuple(cases())
 every = pytest.mark.parametrize("method", [*(m() for m in METHODS), *PEERS], ids=lambda m: m.name)
+#: Settings of methods that lead to other layers or other code; few samples keep them fast.
+SETTINGS = {
+    "symmetric": TwoStep(asymmetric=False, samples=300),
+    "exact z": TwoStep(z_step="exact", samples=300),
+    "fixed": TwoStep(form="fixed", samples=300),
+    "own bias": TwoStep(bias=False, samples=300),
+    **{f"{bits} bits": TwoStep(weight_bits=bits, samples=300) for bits in (1, 2, 3, 4)},
+}
+every_setting = pytest.mark.parametrize(
+    "method", [*(m() for m in METHODS), *PEERS, *SETTINGS.values()],
+    ids=[*(m.name for m in (*(m() for m in METHODS), *PEERS)), *SETTINGS],
+)
 named = pytest.mark.parametrize("name", NAMES)
 
 
@@ -84,7 +96,7 @@ def compressed(name, method, seed=3):
     return net, x, codes, small, report
 
 
-@every
+@every_setting
 @named
 def test_network_program_kernels_and_hardware_agree_on_what_came_out(name, method):
     _, _, codes, small, report = compressed(name, method)
@@ -127,6 +139,19 @@ def test_inputs_are_untouched_and_the_same_seed_gives_the_same_network(name, met
     assert all(np.array_equal(a, net.state_dict()[k]) for k, a in state.items())
     assert all(np.array_equal(a, again.state_dict()[k]) for k, a in small.state_dict().items())
     assert again_report == report
+
+
+@named
+def test_binary_layers_have_no_zero_but_in_dead_filters(name):
+    _, _, _, small, report = compressed(name, SETTINGS["1 bits"])
+    program = lower(freeze(small))
+    weights = [c.array for k, c in program.constants.items() if k.endswith("weight")]
+    dead = [row.dead_filters for row in report.layers]
+    for w, row, gone in zip(weights, report.layers, dead, strict=True):
+        if row.method == "twostep":
+            alive = np.delete(w, gone, axis=0)
+            assert set(np.unique(alive)) <= {-1, 1}
+            assert not w[list(gone)].any()
 
 
 def test_filters_that_died_are_named():

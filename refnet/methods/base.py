@@ -33,11 +33,13 @@ class LayerData:
     ``inputs`` (N, C, H, W) or (N, K) are the layer's real inputs, from the prefix that is already
     compressed; ``targets`` (N, F, ...) are the outputs of the original layer in the original
     network. ``quantizer`` is the activation quantizer that follows, if there is one.
+    ``original_inputs`` are the inputs of the original layer in the original network.
     """
 
     inputs: FloatArray
     targets: FloatArray
     quantizer: Quantizer | None
+    original_inputs: FloatArray | None = None
 
 
 class Method(Protocol):
@@ -203,7 +205,9 @@ class _Walk:
             return Residual(main[0], short[0]), main[1] + short[1], main[2] + short[2]
         target = apply(module, x_original)
         if isinstance(module, Conv2d | Linear):
-            data = LayerData(inputs=x, targets=target, quantizer=quantizer)
+            data = LayerData(
+                inputs=x, targets=target, quantizer=quantizer, original_inputs=x_original
+            )
             return self._layer(name, module, data)
         return module.copy(), apply(module, x), target
 
@@ -250,7 +254,6 @@ def _rows(
             part = part.quantized()
         if isinstance(part, QuantWeights):
             codes = part.codes()
-            flat = codes.reshape(len(codes), -1)
             rows.append(
                 LayerReport(
                     name=name if len(parts) == 1 else f"{name}.{len(rows)}",
@@ -260,11 +263,18 @@ def _rows(
                     macs=codes.size * int(np.prod(y.shape[2:])),
                     zeros=float(np.mean(codes == 0)),
                     response_error=miss / power if power else 0.0,
-                    dead_filters=tuple(np.flatnonzero(~flat.any(axis=1)).tolist()),
+                    dead_filters=dead_filters(part),
                 )
             )
         x = y
     return rows
+
+
+def dead_filters(layer: QuantWeights) -> tuple[int, ...]:
+    """Filters whose weights are all zero: every code is 0, or the scale is."""
+    codes = layer.codes()
+    alive = codes.reshape(len(codes), -1).any(axis=1) & (layer.scale.numpy() != 0)
+    return tuple(np.flatnonzero(~alive).tolist())
 
 
 def eight_bit(layer: Conv2d | Linear, *, one_scale: bool = False) -> QuantConv2d | QuantLinear:
@@ -284,7 +294,7 @@ def _column(scale: FloatArray, weight: FloatArray) -> FloatArray:
 
 def quantized_like(
     layer: Conv2d | Linear, latent: FloatArray, scale: FloatArray, type: Any,
-    bias: FloatArray | None = None,
+    bias: FloatArray | None = None, *, binary: bool = False,
 ) -> QuantConv2d | QuantLinear:
     """The quantized layer of the same geometry; without ``bias``, with the bias of ``layer``."""
     if bias is None and layer.bias is not None:
@@ -292,8 +302,8 @@ def quantized_like(
     latent, scale = latent.astype(np.float32), scale.astype(np.float32)
     bias = None if bias is None else bias.astype(np.float32)
     if isinstance(layer, Linear):
-        return QuantLinear(latent, scale, bias, type=type)
+        return QuantLinear(latent, scale, bias, type=type, binary=binary)
     return QuantConv2d(
-        latent, scale, bias, type=type, stride=layer.stride, padding=layer.padding,
+        latent, scale, bias, type=type, binary=binary, stride=layer.stride, padding=layer.padding,
         dilation=layer.dilation, groups=layer.groups,
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import refnet.autograd as ag
 from refnet.autograd import Tensor, differentiable
 from refnet.nn.module import Module
-from refnet.program.types import IntArray, IntType
+from refnet.program.types import TERNARY, IntArray, IntType
 from refnet.program.window import Pads, Pair, normal_pads, normal_pair
 from refnet.quant.base import Quantizer, fake_quantize
 from refnet.quant.lqnets import LQActivations
@@ -28,11 +28,20 @@ Network = TypeVar("Network", bound=Module)
 
 
 @differentiable
-def round_to_codes(latent: Any, *, type: IntType) -> Any:
-    """``saturate(round(latent))``, ties to even; the gradient passes up to half a code beyond."""
-    codes = np.clip(np.rint(latent), type.lo, type.hi)
+def round_to_codes(latent: Any, *, type: IntType, binary: bool = False) -> Any:
+    """``saturate(round(latent))``, ties to even; the gradient passes up to half a code beyond.
+
+    ``binary`` codes are -1 below zero, else +1: fine-tuning cannot bring back a code 0.
+    """
+    codes = _codes(latent, type, binary)
     mask = (latent >= type.lo - 0.5) & (latent <= type.hi + 0.5)
     return codes, lambda g: (g * mask,)
+
+
+def _codes(latent: NDArray[Any], type: IntType, binary: bool) -> NDArray[Any]:
+    one = latent.dtype.type(1)
+    signs: NDArray[Any] = np.where(latent < 0, -one, one)
+    return signs if binary else np.clip(np.rint(latent), type.lo, type.hi)
 
 
 @dataclass(eq=False, init=False, repr=False)
@@ -89,15 +98,20 @@ class QuantInput(Module):
 
 
 class QuantWeights(Module):
-    """What quantized layers share: codes and scales of their weights. Abstract."""
+    """What quantized layers share: codes and scales of their weights. Abstract.
+
+    ``binary`` layers have the codes -1 and +1 only, declared as the ternary type.
+    """
 
     latent: Tensor
     scale: Tensor
     bias: Tensor | None
     type: IntType
+    binary: bool
 
     def _fill_weights(
-        self, latent: NDArray[Any], scale: NDArray[Any], bias: NDArray[Any] | None, type: IntType
+        self, latent: NDArray[Any], scale: NDArray[Any], bias: NDArray[Any] | None, type: IntType,
+        binary: bool,
     ) -> None:
         name = self.__class__.__name__
         if scale.shape not in ((len(latent),), (1,)) or not np.all(np.isfinite(scale)):
@@ -111,17 +125,20 @@ class QuantWeights(Module):
         self.latent = Tensor(latent, requires_grad=True)
         self.scale = Tensor(scale, requires_grad=True)
         self.bias = None if bias is None else Tensor(bias, requires_grad=True)
+        if binary and type != TERNARY:
+            raise ValueError(f"{name}: binary codes have the type {type}, rule {TERNARY}")
         self.type = type
+        self.binary = binary
 
     def codes(self) -> IntArray:
         """The integer weights, in the shape of the latents."""
-        rounded = np.rint(self.latent.numpy())
-        return np.clip(rounded, self.type.lo, self.type.hi).astype(self.type.dtype)
+        return _codes(self.latent.numpy(), self.type, self.binary).astype(self.type.dtype)
 
     def weight(self) -> Tensor:
         """The real weights ``scale * codes`` as the network uses them."""
         per_filter = (self.scale.size, *(1,) * (self.latent.ndim - 1))
-        return round_to_codes(self.latent, type=self.type) * self.scale.reshape(per_filter)
+        codes = round_to_codes(self.latent, type=self.type, binary=self.binary)
+        return codes * self.scale.reshape(per_filter)
 
 
 @dataclass(eq=False, init=False, repr=False)
@@ -136,6 +153,7 @@ class QuantConv2d(QuantWeights):
     scale: Tensor
     bias: Tensor | None
     type: IntType
+    binary: bool
     stride: Pair
     padding: Pads
     dilation: Pair
@@ -144,13 +162,13 @@ class QuantConv2d(QuantWeights):
     def __init__(
         self, latent: NDArray[Any], scale: NDArray[Any], bias: NDArray[Any] | None = None, *,
         type: IntType, stride: int | Pair = 1, padding: int | Pair | Pads = 0,
-        dilation: int | Pair = 1, groups: int = 1,
+        dilation: int | Pair = 1, groups: int = 1, binary: bool = False,
     ) -> None:
         if latent.ndim != 4 or groups < 1 or len(latent) % groups:
             raise ValueError(
                 f"QuantConv2d: latent {latent.shape} must be (F, C/G, R, S), G={groups} divide F"
             )
-        self._fill_weights(latent, scale, bias, type)
+        self._fill_weights(latent, scale, bias, type, binary)
         self.stride = normal_pair(stride, "stride", 1)
         self.padding = normal_pads(padding)
         self.dilation = normal_pair(dilation, "dilation", 1)
@@ -175,14 +193,15 @@ class QuantLinear(QuantWeights):
     scale: Tensor
     bias: Tensor | None
     type: IntType
+    binary: bool
 
     def __init__(
         self, latent: NDArray[Any], scale: NDArray[Any], bias: NDArray[Any] | None = None, *,
-        type: IntType,
+        type: IntType, binary: bool = False,
     ) -> None:
         if latent.ndim != 2:
             raise ValueError(f"QuantLinear: latent {latent.shape} must be (F, K)")
-        self._fill_weights(latent, scale, bias, type)
+        self._fill_weights(latent, scale, bias, type, binary)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map a batch."""
