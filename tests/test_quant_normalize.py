@@ -20,6 +20,7 @@ from refnet.quant import (
     hold_codes,
     insert_batch_norm,
     reestimate_batch_norm,
+    run_frozen,
 )
 
 
@@ -139,3 +140,14 @@ def test_held_codes_get_no_gradient_and_everything_else_does():
     assert all(layer.latent.grad is None for layer in layers)
     assert all(layer.scale.grad is not None for layer in layers)
     assert net[1].latent.requires_grad
+
+
+def test_a_layer_with_a_batch_norm_gets_no_second_one_and_freezing_absorbs_it():
+    rng = np.random.default_rng(5)
+    x = rng.uniform(size=(5, 2, 4, 4))
+    once = insert_batch_norm(network(rng), x)
+    twice = insert_batch_norm(once, x)
+    assert [type(layer) for _, layer in twice.walk()] == [type(layer) for _, layer in once.walk()]
+    codes = rng.integers(0, 256, (3, 2, 4, 4)).astype(np.uint8)
+    apart, together = freeze(absorb_batch_norm(once)), freeze(once)
+    assert np.array_equal(run_frozen(apart, codes), run_frozen(together, codes))

@@ -22,6 +22,7 @@ from refnet.quant import (
     Uniform,
 )
 from refnet.quant.layers import QuantWeights
+from refnet.quant.normalize import Weighted
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -248,6 +249,7 @@ def _rows(
     rows: list[LayerReport] = []
     x = inputs
     parts = [m for _, m in new.walk() if not isinstance(m, Sequential)]
+    weighted = sum(isinstance(part, Weighted) for part in parts)
     for part in parts:
         y = apply(part, x)
         if isinstance(part, FakeQuantConv2d | FakeQuantLinear):
@@ -256,7 +258,7 @@ def _rows(
             codes = part.codes()
             rows.append(
                 LayerReport(
-                    name=name if len(parts) == 1 else f"{name}.{len(rows)}",
+                    name=name if weighted == 1 else f"{name}.{len(rows)}",
                     kind=type(layer).__name__, method=method,
                     weights=layer.weight.size if not rows else 0,
                     weight_bits=codes.size * part.type.bits,

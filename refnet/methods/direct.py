@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from refnet.methods.activations import with_activations
 from refnet.methods.base import FloatArray, LayerData, apply
-from refnet.nn import Conv2d, Linear, Module, ReLU, Residual, Sequential
-from refnet.quant import FakeQuantConv2d, FakeQuantLinear, Quantize, Quantizer, WeightQuantizer
+from refnet.nn import BatchNorm2d, Conv2d, Linear, Module, Sequential
+from refnet.quant import FakeQuantConv2d, FakeQuantLinear, Quantizer, WeightQuantizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,35 +33,38 @@ class Direct:
 
     def prepare(self, net: Module, data: FloatArray) -> Module:
         """Every ReLU replaced by the activation quantizer fitted to what it sees of ``data``."""
-        return _with_activations(net, data, self.activations)[0]
+        return with_activations(net, data, self.activations)
 
     def compress_layer(
         self, layer: Conv2d | Linear, data: LayerData, rng: np.random.Generator
     ) -> Module:
-        """The layer with its own weights as latents, and its bias as it is."""
+        """The layer with its own weights as latents, and a batch norm behind it.
+
+        Rules such as DoReFa's give weights of another size, so the batch norm brings mean and
+        deviation of every response to those of the original layer: what re-estimating the batch
+        norm of the pretrained network would do.
+        """
+        new = self._layer(layer)
+        return Sequential(new, _matching(apply(new, data.inputs), data.targets)).eval()
+
+    def _layer(self, layer: Conv2d | Linear) -> Module:
         weight = layer.weight.numpy()
-        bias = None if layer.bias is None else layer.bias.numpy()
         if isinstance(layer, Linear):
-            return FakeQuantLinear(weight, bias, quantizer=self.weights).eval()
+            return FakeQuantLinear(weight, quantizer=self.weights).eval()
         return FakeQuantConv2d(
-            weight, bias, quantizer=self.weights, stride=layer.stride, padding=layer.padding,
+            weight, quantizer=self.weights, stride=layer.stride, padding=layer.padding,
             dilation=layer.dilation, groups=layer.groups,
         ).eval()
 
 
-def _with_activations(net: Module, x: FloatArray, kind: Quantizer) -> tuple[Module, FloatArray]:
-    """The prepared module and its output on ``x``."""
-    if isinstance(net, Sequential):
-        layers = []
-        for layer in net:
-            new, x = _with_activations(layer, x, kind)
-            layers.append(new)
-        return Sequential(*layers), x
-    if isinstance(net, Residual):
-        main, y = _with_activations(net.main, x, kind)
-        if net.shortcut is None:
-            return Residual(main), y + x
-        shortcut, short = _with_activations(net.shortcut, x, kind)
-        return Residual(main, shortcut), y + short
-    new = Quantize(kind.fit(x)) if isinstance(net, ReLU) else net.copy()
-    return new, apply(new.eval(), x)
+def _matching(y: FloatArray, target: FloatArray) -> BatchNorm2d:
+    """A batch norm that gives ``y`` (N, F, ...) the means and deviations of ``target``."""
+    bn = BatchNorm2d(y.shape[1]).eval()
+    assert bn.weight is not None
+    assert bn.bias is not None
+    axes = (0, 2, 3) if y.ndim == 4 else (0,)
+    bn.running_mean[...] = y.mean(axis=axes, dtype=np.float64)
+    bn.running_var[...] = y.var(axis=axes, dtype=np.float64)
+    bn.weight.assign(target.std(axis=axes, dtype=np.float64).astype(np.float32))
+    bn.bias.assign(target.mean(axis=axes, dtype=np.float64).astype(np.float32))
+    return bn

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from refnet.methods.base import FloatArray, LayerData, apply, quantized_like
+from refnet.methods.activations import with_activations
+from refnet.methods.base import FloatArray, LayerData, quantized_like
 from refnet.methods.bitsplit import Codes, Grid, Reals
 from refnet.methods.descent import FORMS
 from refnet.methods.sampling import draw
@@ -20,8 +21,8 @@ from refnet.methods.ternary_ls import bit_split_least_squares as bit_split_least
 from refnet.methods.ternary_ls import ternary_least_squares as ternary_least_squares
 from refnet.methods.transform import Schedule, transform
 from refnet.methods.zstep import Z_STEPS, Staircase
-from refnet.nn import Conv2d, Linear, Module, ReLU, Residual, Sequential
-from refnet.quant import HalfWave, Quantize
+from refnet.nn import Conv2d, Linear, Module
+from refnet.quant import HalfWave
 
 # Latents keep this distance from the rounding boundary, so that their codes are those found.
 _MARGIN = 0.05
@@ -83,7 +84,7 @@ class TwoStep:
 
     def prepare(self, net: Module, data: FloatArray) -> Module:
         """Every ReLU replaced by a half-wave quantizer fitted to what it sees of ``data``."""
-        return _prepare(net, data, HalfWave(self.bits, self.theta))[0]
+        return with_activations(net, data, HalfWave(self.bits, self.theta))
 
     def compress_layer(
         self, layer: Conv2d | Linear, data: LayerData, rng: np.random.Generator
@@ -129,20 +130,3 @@ def latents(W: Reals, codes: Codes, scale: Reals, grid: Grid) -> Reals:
     exact = np.where(alive[:, None], W / np.where(alive, scale, 1.0)[:, None], codes)
     return np.clip(exact, low, high)
 
-
-def _prepare(net: Module, x: FloatArray, kind: HalfWave) -> tuple[Module, FloatArray]:
-    """The prepared module and its output on ``x``."""
-    if isinstance(net, Sequential):
-        layers = []
-        for layer in net:
-            new, x = _prepare(layer, x, kind)
-            layers.append(new)
-        return Sequential(*layers), x
-    if isinstance(net, Residual):
-        main, y = _prepare(net.main, x, kind)
-        if net.shortcut is None:
-            return Residual(main), y + x
-        shortcut, short = _prepare(net.shortcut, x, kind)
-        return Residual(main, shortcut), y + short
-    new = Quantize(kind.fit(x)) if isinstance(net, ReLU) else net.copy()
-    return new, apply(new.eval(), x)

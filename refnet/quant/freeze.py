@@ -32,6 +32,7 @@ from refnet.quant.frozen import (
     FrozenThreshold,
 )
 from refnet.quant.layers import QuantConv2d, QuantInput, Quantize, QuantLinear
+from refnet.quant.normalize import absorb_batch_norm
 from refnet.quant.staircase import Staircase
 from refnet.quant.uniform import Uniform
 
@@ -77,12 +78,14 @@ def freeze(net: Module) -> Sequential:
 
     ``net`` is a Sequential that begins with :class:`QuantInput` and whose convolutions and linear
     layers are quantized, with a quantizer between any two of them: what ``compress`` returns.
+    Batch norms behind them are absorbed into scales and biases.
     Its result on codes equals ``run(lower(freeze(net)), codes)``. The last layer gives integer
     scores of one common scale. Raises ``ValueError`` naming a layer that has no integer form.
     """
     if not isinstance(net, Sequential) or not len(net) or not isinstance(net[0], QuantInput):
         raise ValueError("freeze: the network must be a Sequential that begins with QuantInput")
     head = net[0]
+    net = absorb_batch_norm(net)
     one = np.array([head.quantizer.scale])
     start = _Signal(
         type=head.quantizer.type, shape=head.shape, scale=one, offset=np.zeros(1)

@@ -9,6 +9,7 @@ and bias, as freezing wants.
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,21 +30,22 @@ def insert_batch_norm(net: Sequential, x: FloatArray) -> Sequential:
 
     Mean and variance are those of ``x`` (N, ...), real images; weight and bias of the batch norms
     undo them, so that in evaluation mode the network stays what it was, up to rounding. The last
-    layer gives the scores and is left alone.
+    layer gives the scores and is left alone, and so is a layer that has its batch norm.
     """
-    weighted = [layer for _, layer in net.walk() if isinstance(layer, Weighted)]
+    weighted: list[Module] = [layer for _, layer in net.walk() if isinstance(layer, Weighted)]
     with no_grad():
         new, _ = _inserted(net, Tensor(np.asarray(x)), weighted[-1:])
     assert isinstance(new, Sequential)
     return new.eval()
 
 
-def _inserted(module: Module, x: Tensor, spared: list[Weighted]) -> tuple[Module, Tensor]:
+def _inserted(module: Module, x: Tensor, spared: list[Module]) -> tuple[Module, Tensor]:
     """The module with batch norms, and its output on ``x``."""
     if isinstance(module, Sequential):
         layers: list[Module] = []
-        for layer in module:
-            new, x = _inserted(layer, x, spared)
+        for layer, following in zip_longest(module, list(module)[1:]):
+            has_its_own = [layer] if isinstance(following, BatchNorm2d) else []
+            new, x = _inserted(layer, x, [*spared, *has_its_own])
             layers += list(new) if isinstance(new, Sequential) else [new]
         return Sequential(*layers), x
     if isinstance(module, Residual):
