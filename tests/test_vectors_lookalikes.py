@@ -90,6 +90,7 @@ CONTROLS = {
         "programs.classes.0004", "reshape.order.0006", "rounding.ratio.0002",
         "rounding.requantize_half_even.0013", "rounding.requantize_half_up.0013",
         "rounding.requantize_half_away.0013", "thresholds.levels.0006",
+        "solvers.ternary.0005", "solvers.ternary.0006", "solvers.start.0006",
     ),
     "no shift: the rules agree, which rules the tie rule out": (
         "rounding.half_even.0004", "rounding.half_up.0004", "rounding.half_away.0004",
@@ -98,6 +99,7 @@ CONTROLS = {
         "add.pairs.0001", "add.pairs.0006", "conv.channels.0001", "conv.groups.0005",
         "maxpool.window.0015", "maxpool.window.0016", "maxpool.window.0017",
         "programs.classes.0001", "programs.double.0001", "programs.identity.0001",
+        "solvers.ternary.0007", "solvers.descent.0014", "solvers.descent.0016",
     ),
     "no code -1 in it, no second plane: the orders of the look-alikes agree": (
         "codes.masks.0003", "codes.masks_back.0003", "codes.masks.0004",

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import oracle
 import oracle_codes
 import oracle_programs
+import oracle_solvers
 import oracle_types
 import pytest
 from oracle import Refused, Value, numbers_in, require
@@ -229,12 +230,36 @@ def weight_bits(vector: Vector) -> Answer:
     return {"bits": [oracle_codes.weight_bits(of_attributes(vector))]}
 
 
+def some_ternary_codes(vector: Vector) -> Answer:
+    codes, kept, total = oracle_solvers.optimal_ternary(held(vector)["w"])
+    return {"codes": codes, "support": [kept], "sum": [total]}
+
+
+def some_weight_codes(vector: Vector) -> Answer:
+    return {"codes": oracle_solvers.weight_codes(held(vector)["w"], vector.attributes["bits"])}
+
+
+def a_descent(vector: Vector) -> Answer:
+    values, given = held(vector), vector.attributes
+    codes, N, D = oracle_solvers.code_least_squares(
+        values["X"], values["z"], values["start"], given["bits"], given["form"], given["sweeps"])
+    return {"codes": codes, "N": [N], "D": [D]}
+
+
+def a_z_step(vector: Vector) -> Answer:
+    values, form = held(vector), vector.attributes["form"]
+    fixed = values["penalty"][0], values["thresholds"], values["levels"], form
+    pairs = zip(values["y"], values["v"], strict=True)
+    return {"z": [oracle_solvers.z_step(y, v, *fixed) for y, v in pairs]}
+
+
 ANSWERS: dict[str, Callable[[Vector], Answer]] = {
     **dict.fromkeys(KINDS, an_operator), "Program": a_program, "integer_type": an_integer_type,
     "result_type": a_result_type, "work": a_work, "saturate": a_saturation,
     "rounding_shift": a_shift, "requantize": a_requantization, "ratio_to_mult_shift": a_ratio,
     "integer_thresholds": some_thresholds, "load": a_loading, "save": a_saving,
-    "weight_bits": weight_bits, "classify": a_class,
+    "weight_bits": weight_bits, "classify": a_class, "optimal_ternary": some_ternary_codes,
+    "weight_codes": some_weight_codes, "code_least_squares": a_descent, "z_step": a_z_step,
     **dict.fromkeys(("pack_bits", "pack_trits", "pack_planes", "pack_ternary_planes"), a_packing),
     **dict.fromkeys(
         ("unpack_bits", "unpack_trits", "unpack_planes", "unpack_ternary_planes"), an_unpacking),

@@ -21,6 +21,8 @@ Codes = NDArray[np.int8]
 
 # Alternations between a scale and its codes; each lowers the error, and they end much sooner.
 _ROUNDS = 100
+# Weights whose sum is no larger are as good as zero, and their quotients would overflow.
+_TINY = float(np.finfo(float).tiny)
 # Weight codes are int8.
 _MOST_BITS = 8
 
@@ -65,7 +67,7 @@ class Grid:
         return np.tensordot(digits.astype(np.int64), places, (1, 0)).astype(np.int8)
 
     def start(self, W: NDArray[np.floating]) -> Codes:
-        """Codes (m, n) that fit real weights W (m, n) best or nearly so, data aside [6.3.2]."""
+        """Codes (m, n) that fit real weights W (m, n) best or nearly so, data aside [6.3.3]."""
         W = np.asarray(W, dtype=np.float64)
         if self.binary:
             return np.where(W < 0, -1, 1).astype(np.int8)
@@ -74,47 +76,34 @@ class Grid:
             return ternary
         codes = np.empty(W.shape, dtype=np.int8)
         for f, w in enumerate(W):
-            codes[f] = self._digitwise(w, self._rounded(w))
+            codes[f] = self._rounded(w)
         return codes
 
     def _rounded(self, w: Reals) -> Codes:
-        """Alternate q = saturate(round(w / alpha)) and alpha = <w, q> / <q, q> until q repeats."""
+        """Alternate q = saturate(round(w / alpha)) and alpha = <w, q> / <q, q> until q repeats.
+
+        The paper goes on digit by digit, q_m = sign(e) where 2 |e| > 1 with e the rest of w / alpha
+        at that place. That never changes a q that repeats: w / alpha and q differ by at most 1/2,
+        so e and q_m differ by at most 1/2 too, and a saturated q has every digit at its end.
+        """
         top = self.type.hi
         q = np.zeros(w.shape, dtype=np.int8)
-        alpha = float(np.abs(w).max(initial=0.0)) / top
+        # alpha as a fraction: on integers w, ties of w / alpha are then exact.
+        above, below = float(np.abs(w).max(initial=0.0)), float(top)
         for _ in range(_ROUNDS):
-            # Tiny weights may have no binary64 scale; they are as good as zero.
-            if not alpha > np.finfo(float).tiny:
+            if not above > _TINY:
                 break
-            before, q = q, np.clip(np.rint(w / alpha), -top, top).astype(np.int8)
+            before, q = q, np.clip(np.rint(w * below / above), -top, top).astype(np.int8)
             if np.array_equal(q, before):
                 break
-            alpha = _scale(w, q)
+            above, below = _scale(w, q)
         return q
-
-    def _digitwise(self, w: Reals, q: Codes) -> Codes:
-        """Alternate alpha and, highest place first, the ternary projection of the rest."""
-        digits = self.split(q[None])
-        for _ in range(_ROUNDS):
-            alpha = _scale(w, self.stitch(digits)[0])
-            if not alpha > np.finfo(float).tiny:
-                break
-            before = digits.copy()
-            for b, place in enumerate(self.places):
-                others = self.stitch(digits)[0] - place * digits[0, b].astype(np.float64)
-                rest = (w / alpha - others) / place
-                digits[0, b] = np.sign(rest) * (2 * np.abs(rest) > 1)
-            if np.array_equal(digits, before):
-                break
-        codes: Codes = self.stitch(digits)[0]
-        return codes
 
 
 TERNARY_GRID = Grid()
 
 
-def _scale(w: Reals, q: Codes) -> float:
-    """The scale that fits w best: <w, q> / <q, q>, 0 without a code."""
+def _scale(w: Reals, q: Codes) -> tuple[float, float]:
+    """The scale that fits w best, <w, q> / <q, q>, as numerator and denominator."""
     wide = q.astype(np.float64)
-    size = float(wide @ wide)
-    return float(w @ wide) / size if size else 0.0
+    return float(w @ wide), float(wide @ wide)

@@ -39,6 +39,15 @@ class Staircase:
     thresholds: Reals
     levels: Reals
 
+    def __post_init__(self) -> None:
+        t, levels = self.thresholds, self.levels
+        fits = t.ndim == levels.ndim == 1 and len(levels) == len(t) + 1
+        if not (fits and np.all(np.diff(t) >= 0) and np.all(np.diff(levels) >= 0)):
+            raise ValueError(
+                f"Staircase: thresholds {t.tolist()}, levels {levels.tolist()}, rule ascending, "
+                "one level more than thresholds"
+            )
+
     @classmethod
     def of(cls, quantizer: Quantizer | None) -> Staircase | None:
         """The steps of a quantizer by thresholds; None for every other."""

@@ -1,4 +1,4 @@
-"""The functions of the specification that vectors ask, from refnet.program."""
+"""The functions of the specification that vectors ask, from refnet.program and chapter 06."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from refnet.program import IntType, Op, Operand, ProgramError, arith, load, packing, run
 from refnet.program.files import to_bytes
+from refnet.vectors import solving
 from refnet.vectors.building import exact_fields, operands_of, operator_of, program_of
 from refnet.vectors.record import Vector
 
@@ -160,4 +161,8 @@ FUNCTIONS: dict[str, Implementation] = {
     "save": _save,
     "weight_bits": _weight_bits,
     "classify": _classify,
+    "optimal_ternary": solving.optimal_ternary,
+    "weight_codes": solving.weight_codes,
+    "code_least_squares": solving.code_least_squares,
+    "z_step": solving.z_step,
 }

@@ -23,6 +23,7 @@ from refnet.vectors.reading import to_text
 from refnet.vectors.record import (
     FORMAT_VERSION,
     GENERATOR,
+    REAL,
     WIDE,
     Array,
     Vector,
@@ -50,6 +51,8 @@ _RESULT_TYPES: dict[str, str] = {
     "file": "uint8",
     "t": "int32",
     "sign": "ternary",
+    "support": "int32",
+    "z": REAL,
 }
 
 
@@ -66,6 +69,9 @@ def _types(case: Vector) -> dict[str, str]:
 
 
 def _output_type(case: Vector, name: str, dtype: np.dtype[Any]) -> str:
+    if case.op in ("optimal_ternary", "weight_codes", "code_least_squares") and name == "codes":
+        bits = case.attributes.get("bits", 2)
+        return f"sint{bits}" if bits > 2 else "ternary"
     if case.op.startswith("unpack"):
         return str(case.attributes.get("type", "ternary"))
     if case.op == "load":

@@ -16,6 +16,7 @@ from refnet.vectors import wrong_codes as codes
 from refnet.vectors import wrong_numbers as numbers
 from refnet.vectors import wrong_operators as operators
 from refnet.vectors import wrong_records as records
+from refnet.vectors import wrong_solvers as solvers
 from refnet.vectors.answering import (
     WrongOperator,
     WrongRequantize,
@@ -80,6 +81,10 @@ def _ask(name: str, ops: Sequence[str], wrong: Implementation, meaning: str = ""
     return Lookalike(
         name=name, ops=tuple(ops), meaning=meaning or _said(wrong), function=function(wrong)
     )
+
+
+def _descent(name: str, meaning: str, **mistake: bool) -> Lookalike:
+    return _ask(name, ("code_least_squares",), solvers.WrongDescent(**mistake), meaning)
 
 
 def _accept(name: str, ops: Sequence[str], wrong: Implementation) -> Lookalike:
@@ -216,6 +221,35 @@ LOOKALIKES: tuple[Lookalike, ...] = (
     _ask("zero_weights_skipped", ("work",), records.zero_weights_skipped),
     _ask("work_of_the_batch", ("work",), records.work_of_the_batch),
     _ask("bias_is_a_mac", ("work",), records.bias_is_a_mac),
+    # Solvers of the methods
+    _ask("ternary_threshold_of_mean", ("optimal_ternary",), solvers.threshold_of_mean),
+    _ask("ternary_largest_support", ("optimal_ternary",), solvers.largest_support),
+    _ask("ternary_without_zeros", ("optimal_ternary",), solvers.no_zero_codes),
+    _ask("ternary_scale_of_all", ("optimal_ternary",), solvers.sum_of_all),
+    _ask("weight_codes_largest_on_top", ("weight_codes",), solvers.largest_on_top),
+    _ask("weight_codes_truncated", ("weight_codes",), solvers.truncated_on_top),
+    _descent("descent_candidates_descend", "The candidates descend.", descending=True),
+    _descent("descent_ties_move", "A candidate that is as good is taken.", ties_move=True),
+    _descent("descent_start_not_turned", "N < 0 at the start stays.", turned=False),
+    _descent("descent_all_at_once", "A sweep sees the codes of its begin.", stale=True),
+    _descent("descent_silent_zero", "Weights that meet no input become 0.", silent_zero=True),
+    _descent("descent_live_scale", "The fixed form takes alpha anew for each weight.",
+             live_scale=True),
+    _descent("descent_one_sweep", "There is one sweep, whatever is asked.", one_sweep=True),
+    _descent("descent_not_stitched", "Whole codes are not moved after the digits.",
+             stitched=False),
+    _descent("descent_lowest_place_first", "Digits of the lowest place come first.",
+             low_first=True),
+    _descent("descent_squares", "The objective has no sign: N'**2 / D'.", unsigned=True),
+    _descent("descent_bound_doubled", "The fixed form asks |r| > alpha*G for 2*|r|.",
+             half_forgotten=True),
+    _descent("descent_own_part_kept", "r holds the weight's own part of G w.",
+             own_part_kept=True),
+    _ask("descent_dead_codes_kept", ("code_least_squares",), solvers.start_kept),
+    _ask("z_at_threshold", ("z_step",), solvers.at_threshold),
+    _ask("z_goes_to_the_level", ("z_step",), solvers.level_of_y),
+    _ask("z_middle_only", ("z_step",), solvers.middle_only),
+    _ask("z_penalty_inverted", ("z_step",), solvers.penalty_on_the_level),
     # Checks that are missing
     _accept("fields_unchecked", ("unpack_bits", "unpack_planes"), checks.fields_unchecked),
     _accept("trit_bytes_unchecked", ("unpack_trits",), checks.trit_bytes_unchecked),

@@ -10,6 +10,7 @@ from refnet.vectors.cases import (
     programs,
     requantize,
     reshape,
+    solvers,
     thresholds,
     work,
 )
@@ -31,4 +32,5 @@ SUBJECTS: tuple[tuple[str, tuple[Case, ...]], ...] = (
     ("work", work.CASES),
     ("programs", programs.CASES),
     ("files", files.CASES),
+    ("solvers", solvers.CASES),
 )
