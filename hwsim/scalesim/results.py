@@ -1,0 +1,177 @@
+"""A layer on an array as SCALE-Sim 3.0.0 reports it, in CALC mode [7b.2].
+
+Everything before the ratios is an exact integer. The ratios are made of them with the same
+operations in the same order as the tool's, so that the printed digits agree.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.checks import ceil_div
+from hwsim.scalesim.config import Config
+from hwsim.scalesim.layer import Folding, Layer
+from hwsim.scalesim.streams import Reads, filters, inputs
+from hwsim.scalesim.writes import Results, WriteBuffer
+
+#: Words a clock of the first prefetch.
+FIRST_BANDWIDTH = 10
+_LARGEST_MEAN = 1 << 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """One of the six streams: first and last clock, and words."""
+
+    start: int
+    stop: int
+    words: int | float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerResult:
+    """The rows of a layer in the three reports; ratios in percent, bandwidths in words a clock."""
+
+    overall_cycles: int
+    total_cycles: int
+    stall_cycles: int
+    overall_util: float
+    mapping_efficiency: float
+    compute_util: float
+    sram: tuple[Access, Access, Access]
+    dram: tuple[Access, Access, Access]
+
+    @property
+    def bandwidths(self) -> tuple[float, ...]:
+        """Averages of IFMAP, filter and OFMAP: of the SRAMs, then of DRAM."""
+        on_chip = [access.words / self.total_cycles for access in self.sram]
+        return (*on_chip, *(a.words / (a.stop - a.start + 1) for a in self.dram))
+
+
+def run(layer: Layer, config: Config) -> LayerResult:
+    """What the tool reports of one layer; raises ``ValueError`` where it would give nothing."""
+    folding = Folding.of(layer, config.dataflow, config.R, config.C)
+    if folding.cycles < 2:
+        raise ValueError("one clock in all: rule two or more, the tool divides by the last index")
+    x = inputs(layer, folding, config.input_kb)
+    w = filters(layer, folding, config.filter_kb)
+    results = Results(folding=folding)
+    buffer = WriteBuffer(results=results, words=1024 * config.output_kb, width=config.C)
+    buffer.run()
+    stalls = _Stalls(buffer.stalls)
+    dram = (_fetched(x, stalls), _fetched(w, stalls), _drained(buffer))
+    total = folding.cycles - 1 + buffer.stall
+    return LayerResult(
+        overall_cycles=dram[2].stop - min(dram[0].start, dram[1].start),
+        total_cycles=total, stall_cycles=buffer.stall,
+        overall_util=layer.macs * 100 / (total * config.R * config.C),
+        mapping_efficiency=_mean(folding, _mapped) * 100,
+        compute_util=_mean(folding, _computing) * 100,
+        sram=(
+            _served(x, stalls, _input_words(x, layer, config)), _served(w, stalls, w.requests),
+            _given(results, stalls),
+        ),
+        dram=dram,
+    )
+
+
+class _Stalls:
+    """Clocks of the array to clocks with stalls."""
+
+    def __init__(self, stalls: list[tuple[int, int]]) -> None:
+        self.clocks = [clock for clock, _ in stalls]
+        self.totals = [0, *(total for _, total in stalls)]
+
+    def before(self, clock: int) -> int:
+        """``clock`` with the stalls of earlier clocks."""
+        return clock + self.totals[bisect_left(self.clocks, clock)]
+
+    def after(self, clock: int) -> int:
+        """``clock`` with the stalls of this one too."""
+        return self.before(clock + 1) - 1
+
+
+def _input_words(x: Reads, layer: Layer, config: Config) -> int | float:
+    """Requests for X; weight-stationary, the tool counts M/N of them where N:M sparsity is on."""
+    if config.sparse and config.dataflow == "ws":
+        return x.requests * (layer.block / layer.kept)
+    return x.requests
+
+
+def _served(reads: Reads, stalls: _Stalls, words: int | float) -> Access:
+    """Requests of the array: the word comes one clock after it is asked for."""
+    return Access(
+        start=stalls.before(reads.first) + 1, stop=stalls.before(reads.final) + 1, words=words
+    )
+
+
+def _given(results: Results, stalls: _Stalls) -> Access:
+    """Results of the array; output-stationary, the tool adds height and width of every fold."""
+    f = results.folding
+    extra = f.folds * (f.R + f.C) if f.dataflow == "os" else 0
+    return Access(
+        start=stalls.after(results.clock(0)), stop=stalls.after(results.clock(results.words - 1)),
+        words=results.words + extra,
+    )
+
+
+def _fetched(reads: Reads, stalls: _Stalls) -> Access:
+    """DRAM reads: the first prefetch ends before the first request, the others at the refills.
+
+    A half that never fills is fetched as if the first request came at clock 0, in whole sets.
+    """
+    if reads.refilled is None:
+        sets = ceil_div(reads.misses.reads, reads.capacity // 50)
+        words = sets * (reads.capacity // 50)
+        return Access(start=-ceil_div(words, FIRST_BANDWIDTH), stop=-1, words=reads.misses.reads)
+    first = stalls.before(reads.first)
+    return Access(
+        start=first - ceil_div(reads.capacity, FIRST_BANDWIDTH),
+        stop=stalls.before(reads.refilled) + 1, words=reads.misses.reads,
+    )
+
+
+def _drained(buffer: WriteBuffer) -> Access:
+    assert buffer.first is not None
+    return Access(start=buffer.first, stop=buffer.final, words=buffer.writes)
+
+
+def _mapped(f: Folding, rows: int, columns: int) -> float:
+    return rows * columns / (f.R * f.C)
+
+
+def _computing(f: Folding, rows: int, columns: int) -> float:
+    """Products over PEs times clocks; of the operand that stays, the tool skews the load too."""
+    clocks = f.fold_cycles if f.dataflow == "os" else f.fold_cycles + f.C - 1
+    return rows * columns * f.time / (f.R * f.C * clocks)
+
+
+def _mean(f: Folding, value: Callable[[Folding, int, int], float]) -> float:
+    """Mean of ``value`` over the folds, added one after the other as the tool does.
+
+    Of more than 2**24 folds the sum is not rounded between.
+    """
+    if f.folds > _LARGEST_MEAN:
+        return value(f, f.rows, f.columns) / f.folds
+    total = 0.0
+    last = f.columns - (f.column_folds - 1) * f.C
+    for columns, count in ((f.C, f.column_folds - 1), (last, 1)):
+        stripe = np.full(f.row_folds, value(f, f.R, columns))
+        stripe[-1] = value(f, f.rows - (f.row_folds - 1) * f.R, columns)
+        total = _added(total, stripe, count)
+    return total / f.folds
+
+
+def _added(total: float, stripe: NDArray[np.float64], count: int) -> float:
+    """``total`` plus ``count`` times the numbers of ``stripe``, from left to right."""
+    together = max(1, (1 << 16) // len(stripe))
+    while count > 0:
+        times = min(together, count)
+        total = float(np.add.accumulate(np.r_[total, np.tile(stripe, times)])[-1])
+        count -= times
+    return total
