@@ -57,8 +57,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     sim.set_defaults(command=_simulate)
     sim.add_argument("workload", metavar="WORKLOAD", help="a program file or a topology CSV")
+    sim.add_argument("--arch", metavar="NAME_OR_TOML", help="a preset, or a TOML file")
     sim.add_argument(
-        "--arch", required=True, metavar="NAME_OR_TOML", help="a preset, or a TOML file"
+        "--config", metavar="FILE.cfg", help="a SCALE-Sim configuration instead of --arch"
+    )
+    sim.add_argument(
+        "--compat", choices=("scalesim-3.0.0",),
+        help="report what that tool would report of a topology CSV, bugs included",
+    )
+    sim.add_argument(
+        "--reports", metavar="DIR", help="with --compat: write the report CSVs of the tool there"
     )
     sim.add_argument(
         "--topology", choices=("conv", "gemm"), help="layout of a topology CSV (default conv)"
@@ -78,13 +86,37 @@ def _parser() -> argparse.ArgumentParser:
 def _simulate(options: argparse.Namespace) -> None:
     if options.plot is not None and Path(options.plot).suffix.lower() not in _FIGURES:
         raise ValueError(f"--plot {options.plot}: rule a name that ends in {', '.join(_FIGURES)}")
-    architecture = presets.resolve(options.arch)
+    if options.compat is not None:
+        _compatible(options)
+        return
+    if options.reports is not None or (options.arch is None) == (options.config is None):
+        raise ValueError("rule either --arch or --config, and --reports only with --compat")
+    if options.config is None:
+        architecture = presets.resolve(options.arch)
+    else:
+        from hwsim.scalesim import architecture_of, read_config
+
+        architecture = architecture_of(read_config(options.config))
     report = simulate(load(options.workload, kind=options.topology), architecture)
     if options.csv is not None:
         _write(options.csv, lambda path: _save_text(path, report.to_csv()))
     if options.plot is not None:
         _plot(report, options.plot)
     sys.stdout.write(report.to_json() if options.json else report.to_table())
+
+
+def _compatible(options: argparse.Namespace) -> None:
+    from hwsim.scalesim import simulate, write_reports
+
+    if options.config is None:
+        raise ValueError(f"--compat {options.compat}: rule a SCALE-Sim configuration by --config")
+    for name in ("arch", "csv", "plot"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--compat {options.compat}: rule no --{name}")
+    run = simulate(options.workload, options.config, kind=options.topology or "conv")
+    if options.reports is not None:
+        write_reports(run.reports(), options.reports)
+    sys.stdout.write(run.to_json() if options.json else run.to_table())
 
 
 def _save_text(path: str, text: str) -> None:

@@ -26,11 +26,11 @@ Codes = Mapping[str, NDArray[np.integer[Any]]]
 def load(path: str | os.PathLike[str], *, kind: str | None = None) -> Workload:
     """The workload in a program file (known by its first bytes) or in a topology file.
 
-    ``kind`` is that of a topology, ``conv`` if None; it is refused for a program. Raises
+    ``kind`` is that of a topology, by its header if None; it is refused for a program. Raises
     ``ValueError`` or ``OSError`` naming the file.
     """
     if not waist.is_program(path):
-        return read_topology(path, kind=kind or "conv")
+        return read_topology(path, kind=kind)
     if kind is not None:
         raise ValueError(f"{os.fspath(path)}: a program, topology {kind!r} given; rule not both")
     return from_program(waist.load(path))

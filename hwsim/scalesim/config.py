@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import configparser
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from hwsim.scalesim.layer import AXES
 
+#: Representations of sparse filters.
+SPARSE = ("csr", "csc", "ellpack_block")
 _ARRAY, _RUN = "architecture_presets", "run_presets"
 _LARGEST = 10**9
 _SIZES = {
@@ -25,7 +25,11 @@ _OFF = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What the reports depend on: R x C PEs, SRAM sizes in kB (a word is a byte), the dataflow."""
+    """What the reports depend on: R x C PEs, SRAM sizes in kB (a word is a byte), the dataflow.
+
+    ``sparse`` is how sparse filters are stored (:data:`SPARSE`), empty where sparsity is off and
+    the N:M column of a topology has no effect.
+    """
 
     run_name: str
     R: int
@@ -34,7 +38,7 @@ class Config:
     filter_kb: int
     output_kb: int
     dataflow: str
-    sparse: bool = False
+    sparse: str = ""
 
 
 def read_config(path: str | os.PathLike[str]) -> Config:
@@ -67,17 +71,29 @@ class _Reader:
         for section, key in _OFF:
             if self.switch(section, key):
                 raise ValueError(f"{self.at(section, key)} {key} = True: rule False, not modelled")
-        sparse = self.switch("sparsity", "SparsitySupport")
-        if sparse and self.switch("sparsity", "OptimizedMapping"):
-            at = self.at("sparsity", "OptimizedMapping")
-            raise ValueError(f"{at} OptimizedMapping = True: rule False, not modelled")
         self.choice(_RUN, "InterfaceBandwidth", ("CALC",), "USER bandwidth is not modelled")
         sizes = {name: self.size(_ARRAY, key) for name, key in _SIZES.items()}
         dataflow = self.choice(_ARRAY, "Dataflow", tuple(AXES), "")
         return Config(
             run_name=self.parser.get("general", "run_name", fallback="scale_run"),
-            dataflow=dataflow, sparse=sparse, **sizes,
+            dataflow=dataflow, sparse=self.sparse(), **sizes,
         )
+
+    def sparse(self) -> str:
+        """The representation of sparse filters, if sparsity is on."""
+        section = "sparsity"
+        if not self.switch(section, "SparsitySupport"):
+            return ""
+        if self.switch(section, "OptimizedMapping"):
+            at = self.at(section, "OptimizedMapping")
+            raise ValueError(f"{at} OptimizedMapping = True: rule False, not modelled")
+        if self.value(_ARRAY, "FilterOffset", "rule an address above 0").lstrip("+0_") == "":
+            at = self.at(_ARRAY, "FilterOffset")
+            raise ValueError(
+                f"{at} FilterOffset = 0: rule above 0, the tool takes the weight at address 0 for "
+                "a dropped one"
+            )
+        return self.choice(section, "SparseRep", SPARSE, "")
 
     def at(self, section: str, key: str) -> str:
         """The file and the line of a key."""
@@ -121,12 +137,3 @@ class _Reader:
         if seen not in ("true", "false"):
             raise ValueError(f"{self.at(section, key)} {key} = {seen!r}, rule True or False")
         return seen == "true"
-
-
-@contextmanager
-def naming(where: str) -> Iterator[None]:
-    """Put ``where`` before the message of a ``ValueError``."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None

@@ -1,7 +1,7 @@
 """A layer as SCALE-Sim 3.0.0 sees it, and how an array folds it [7b.2].
 
-Letters: m output positions, n filters, k window size; the array has R rows and C columns. Nothing is
-padded, dilated or grouped, there is one stride, and no batch.
+Letters: m output positions, n filters, k window size; the array has R rows and C columns. Nothing
+is padded, dilated or grouped, there is one stride, and no batch.
 """
 
 from __future__ import annotations

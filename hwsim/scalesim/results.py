@@ -21,7 +21,7 @@ from hwsim.scalesim.writes import Results, WriteBuffer
 
 #: Words a clock of the first prefetch.
 FIRST_BANDWIDTH = 10
-_LARGEST_MEAN = 1 << 24
+_LARGEST_SUM = 1 << 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,25 @@ class Access:
     start: int
     stop: int
     words: int | float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Words of the filters: dense, sparse with metadata, and the metadata alone."""
+
+    dense: int
+    sparse: int | float
+    metadata: int | float
+
+    @classmethod
+    def of(cls, layer: Layer, representation: str) -> Storage:
+        """In ``csr``, ``csc`` or ``ellpack_block``; metadata of the last in bits, 32 a word."""
+        dense, held = layer.window * layer.n, layer.k * layer.n
+        if representation == "ellpack_block":
+            bits = (layer.block - 1).bit_length()
+            return cls(dense=dense, sparse=held + held * bits / 32, metadata=held * bits / 32)
+        ends = (layer.window if representation == "csr" else layer.n) + 1
+        return cls(dense=dense, sparse=2 * held + ends, metadata=held + ends)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +64,18 @@ class LayerResult:
     compute_util: float
     sram: tuple[Access, Access, Access]
     dram: tuple[Access, Access, Access]
+    storage: Storage
 
     @property
     def bandwidths(self) -> tuple[float, ...]:
         """Averages of IFMAP, filter and OFMAP: of the SRAMs, then of DRAM."""
         on_chip = [access.words / self.total_cycles for access in self.sram]
         return (*on_chip, *(a.words / (a.stop - a.start + 1) for a in self.dram))
+
+    @property
+    def metadata_bandwidth(self) -> float:
+        """Average of the metadata of sparse filters."""
+        return self.storage.metadata / self.total_cycles
 
 
 def run(layer: Layer, config: Config) -> LayerResult:
@@ -73,10 +98,11 @@ def run(layer: Layer, config: Config) -> LayerResult:
         mapping_efficiency=_mean(folding, _mapped) * 100,
         compute_util=_mean(folding, _computing) * 100,
         sram=(
-            _served(x, stalls, _input_words(x, layer, config)), _served(w, stalls, w.requests),
-            _given(results, stalls),
+            _served(x, stalls, _input_words(x, layer, folding, config)),
+            _served(w, stalls, w.requests), _given(results, stalls),
         ),
         dram=dram,
+        storage=Storage.of(layer, config.sparse),
     )
 
 
@@ -96,11 +122,16 @@ class _Stalls:
         return self.before(clock + 1) - 1
 
 
-def _input_words(x: Reads, layer: Layer, config: Config) -> int | float:
+def _input_words(x: Reads, layer: Layer, f: Folding, config: Config) -> int | float:
     """Requests for X; weight-stationary, the tool counts M/N of them where N:M sparsity is on."""
-    if config.sparse and config.dataflow == "ws":
-        return x.requests * (layer.block / layer.kept)
-    return x.requests
+    if not config.sparse or f.dataflow != "ws":
+        return x.requests
+    ratio = layer.block / layer.kept
+
+    def words(f: Folding, rows: int, columns: int) -> float:
+        return f.time * rows * ratio
+
+    return _sum(f, words) if f.folds <= _LARGEST_SUM else x.requests * ratio
 
 
 def _served(reads: Reads, stalls: _Stalls, words: int | float) -> Access:
@@ -152,19 +183,21 @@ def _computing(f: Folding, rows: int, columns: int) -> float:
 
 
 def _mean(f: Folding, value: Callable[[Folding, int, int], float]) -> float:
-    """Mean of ``value`` over the folds, added one after the other as the tool does.
-
-    Of more than 2**24 folds the sum is not rounded between.
-    """
-    if f.folds > _LARGEST_MEAN:
+    """Mean of ``value`` over the folds; of more than 2**24 folds the sum is rounded once."""
+    if f.folds > _LARGEST_SUM:
         return value(f, f.rows, f.columns) / f.folds
+    return _sum(f, value) / f.folds
+
+
+def _sum(f: Folding, value: Callable[[Folding, int, int], float]) -> float:
+    """``value`` of all folds, added one after the other as the tool does."""
     total = 0.0
     last = f.columns - (f.column_folds - 1) * f.C
     for columns, count in ((f.C, f.column_folds - 1), (last, 1)):
         stripe = np.full(f.row_folds, value(f, f.R, columns))
         stripe[-1] = value(f, f.rows - (f.row_folds - 1) * f.R, columns)
         total = _added(total, stripe, count)
-    return total / f.folds
+    return total
 
 
 def _added(total: float, stripe: NDArray[np.float64], count: int) -> float:

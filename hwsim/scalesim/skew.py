@@ -1,7 +1,7 @@
 """Skewed blocks: the order in which an array asks for the elements of a fold.
 
-A block has ``time`` rows and ``ports`` columns. Port p starts p clocks late, so clock d asks for the
-elements (t, p) with t + p = d, lowest port first; an unskewed block asks for row t at clock t.
+A block has ``time`` rows and ``ports`` columns. Port p starts p clocks late, so clock d asks for
+the elements (t, p) with t + p = d, lowest port first.
 """
 
 from __future__ import annotations

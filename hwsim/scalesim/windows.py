@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsim.scalesim.layer import Folding, Layer
 from hwsim.scalesim.skew import IntArray, order
@@ -56,13 +57,10 @@ class Windows:
             held[~self.inside(positions, taps)] = -1
         return held
 
-    def inside(self, positions: IntArray, taps: IntArray) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    def inside(self, positions: IntArray, taps: IntArray) -> NDArray[np.bool_]:
         """Whether the pairs lie on the map."""
-        below = self.y[positions] + self.v[taps] < self.height
-        inside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = below & (
-            self.x[positions] + self.u[taps] < self.width
-        )
-        return inside
+        below: NDArray[np.bool_] = self.y[positions] + self.v[taps] < self.height
+        return below & (self.x[positions] + self.u[taps] < self.width)
 
 
 def requests(windows: Windows, folding: Folding) -> Iterator[IntArray]:

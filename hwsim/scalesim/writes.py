@@ -17,7 +17,7 @@ from hwsim.scalesim.skew import asked_before, clock_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """The stream of results: in fold number f, ``time`` rows of its columns, skewed, after a lead."""
+    """The stream of results: in every fold a lead, then a skewed block of rows of its columns."""
 
     folding: Folding
 
