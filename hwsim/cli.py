@@ -71,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     sim.add_argument(
         "--topology", choices=("conv", "gemm"), help="layout of a topology CSV (default conv)"
     )
+    sim.add_argument(
+        "--as", dest="method", metavar="METHOD", help="the network as blockterm[:R=4,ratio=2], "
+        "factorized or twostep would make it, by its shapes",
+    )
     sim.add_argument("--json", action="store_true", help="print the report as JSON, not a table")
     sim.add_argument("--csv", metavar="PATH", help="also write a CSV, one line a layer")
     sim.add_argument("--plot", metavar="PATH", help="also write a figure (.png, .svg, .pdf)")
@@ -97,7 +101,12 @@ def _simulate(options: argparse.Namespace) -> None:
         from hwsim.scalesim import architecture_of, read_config
 
         architecture = architecture_of(read_config(options.config))
-    report = simulate(load(options.workload, kind=options.topology), architecture)
+    workload = load(options.workload, kind=options.topology)
+    if options.method is not None:
+        from hwsim.shapes import Shape, as_method
+
+        workload = as_method(workload, Shape.parse(options.method))
+    report = simulate(workload, architecture)
     if options.csv is not None:
         _write(options.csv, lambda path: _save_text(path, report.to_csv()))
     if options.plot is not None:
@@ -110,9 +119,10 @@ def _compatible(options: argparse.Namespace) -> None:
 
     if options.config is None:
         raise ValueError(f"--compat {options.compat}: rule a SCALE-Sim configuration by --config")
-    for name in ("arch", "csv", "plot"):
-        if getattr(options, name) is not None:
-            raise ValueError(f"--compat {options.compat}: rule no --{name}")
+    for flag, value in (("arch", options.arch), ("csv", options.csv), ("plot", options.plot),
+                        ("as", options.method)):
+        if value is not None:
+            raise ValueError(f"--compat {options.compat}: rule no --{flag}")
     run = simulate(options.workload, options.config, kind=options.topology or "conv")
     if options.reports is not None:
         write_reports(run.reports(), options.reports)

@@ -12,6 +12,7 @@ from hwsim.scalesim.command import simulate as simulate
 from hwsim.scalesim.command import write_reports as write_reports
 from hwsim.scalesim.config import Config as Config
 from hwsim.scalesim.config import read_config as read_config
+from hwsim.scalesim.convert import to_topology as to_topology
 from hwsim.scalesim.layer import Layer as Layer
 from hwsim.scalesim.machine import architecture_of as architecture_of
 from hwsim.scalesim.results import run as run
