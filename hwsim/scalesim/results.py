@@ -6,7 +6,6 @@ operations in the same order as the tool's, so that the printed digits agree.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -88,38 +87,21 @@ def run(layer: Layer, config: Config) -> LayerResult:
     results = Results(folding=folding)
     buffer = WriteBuffer(results=results, words=1024 * config.output_kb, width=config.C)
     buffer.run()
-    stalls = _Stalls(buffer.stalls)
-    dram = (_fetched(x, stalls), _fetched(w, stalls), _drained(buffer))
-    total = folding.cycles - 1 + buffer.stall
+    dram = (_fetched(x), _fetched(w), _drained(buffer))
+    total = folding.cycles - 1
     return LayerResult(
         overall_cycles=dram[2].stop - min(dram[0].start, dram[1].start),
-        total_cycles=total, stall_cycles=buffer.stall,
+        total_cycles=total, stall_cycles=0,
         overall_util=layer.macs * 100 / (total * config.R * config.C),
         mapping_efficiency=_mean(folding, _mapped) * 100,
         compute_util=_mean(folding, _computing) * 100,
         sram=(
-            _served(x, stalls, _input_words(x, layer, folding, config)),
-            _served(w, stalls, w.requests), _given(results, stalls),
+            _served(x, _input_words(x, layer, folding, config)), _served(w, w.requests),
+            _given(results),
         ),
         dram=dram,
         storage=Storage.of(layer, config.sparse),
     )
-
-
-class _Stalls:
-    """Clocks of the array to clocks with stalls."""
-
-    def __init__(self, stalls: list[tuple[int, int]]) -> None:
-        self.clocks = [clock for clock, _ in stalls]
-        self.totals = [0, *(total for _, total in stalls)]
-
-    def before(self, clock: int) -> int:
-        """``clock`` with the stalls of earlier clocks."""
-        return clock + self.totals[bisect_left(self.clocks, clock)]
-
-    def after(self, clock: int) -> int:
-        """``clock`` with the stalls of this one too."""
-        return self.before(clock + 1) - 1
 
 
 def _input_words(x: Reads, layer: Layer, f: Folding, config: Config) -> int | float:
@@ -134,24 +116,21 @@ def _input_words(x: Reads, layer: Layer, f: Folding, config: Config) -> int | fl
     return _sum(f, words) if f.folds <= _LARGEST_SUM else x.requests * ratio
 
 
-def _served(reads: Reads, stalls: _Stalls, words: int | float) -> Access:
+def _served(reads: Reads, words: int | float) -> Access:
     """Requests of the array: the word comes one clock after it is asked for."""
-    return Access(
-        start=stalls.before(reads.first) + 1, stop=stalls.before(reads.final) + 1, words=words
-    )
+    return Access(start=reads.first + 1, stop=reads.final + 1, words=words)
 
 
-def _given(results: Results, stalls: _Stalls) -> Access:
+def _given(results: Results) -> Access:
     """Results of the array; output-stationary, the tool adds height and width of every fold."""
     f = results.folding
     extra = f.folds * (f.R + f.C) if f.dataflow == "os" else 0
     return Access(
-        start=stalls.after(results.clock(0)), stop=stalls.after(results.clock(results.words - 1)),
-        words=results.words + extra,
+        start=results.clock(0), stop=results.clock(results.words - 1), words=results.words + extra
     )
 
 
-def _fetched(reads: Reads, stalls: _Stalls) -> Access:
+def _fetched(reads: Reads) -> Access:
     """DRAM reads: the first prefetch ends before the first request, the others at the refills.
 
     A half that never fills is fetched as if the first request came at clock 0, in whole sets.
@@ -160,10 +139,9 @@ def _fetched(reads: Reads, stalls: _Stalls) -> Access:
         sets = ceil_div(reads.misses.reads, reads.capacity // 50)
         words = sets * (reads.capacity // 50)
         return Access(start=-ceil_div(words, FIRST_BANDWIDTH), stop=-1, words=reads.misses.reads)
-    first = stalls.before(reads.first)
     return Access(
-        start=first - ceil_div(reads.capacity, FIRST_BANDWIDTH),
-        stop=stalls.before(reads.refilled) + 1, words=reads.misses.reads,
+        start=reads.first - ceil_div(reads.capacity, FIRST_BANDWIDTH), stop=reads.refilled + 1,
+        words=reads.misses.reads,
     )
 
 

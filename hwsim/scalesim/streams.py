@@ -20,7 +20,7 @@ from hwsim.scalesim.windows import Windows, distinct, previous
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
-    """Reads of one operand: requests of the array, DRAM reads, and clocks (from 0, no stalls).
+    """Reads of one operand: requests of the array, DRAM reads, and clocks (from 0).
 
     ``first`` and ``final`` are the clocks of the first and the last request, ``refilled`` is that
     of the last refill of the buffer, None if there was none.

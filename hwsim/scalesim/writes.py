@@ -66,14 +66,18 @@ class Results:
 
 @dataclass(slots=True)
 class WriteBuffer:
-    """The buffer while a layer runs; all sizes in words, all clocks with stalls."""
+    """The buffer while a layer runs: ``words`` of room, lines of ``width`` words.
+
+    The array never waits for it. A drain of L lines makes room for (L - 1) * width + 1 words or
+    more, and in the L - 1 clocks until the next may begin no more than (L - 1) * width - 1 results
+    arrive; so no drain finds less room than the first, which finds half a buffer less one word.
+    """
 
     results: Results
     words: int
     width: int
     free: int = 0
     stored: int = 0
-    closed: int = 0
     lines: int = 0
     drained: int = 0
     short: dict[int, int] = field(default_factory=dict)
@@ -81,68 +85,39 @@ class WriteBuffer:
     first: int | None = None
     final: int = 0
     idle: int = 0
-    stalls: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.free = self.words
 
-    @property
-    def active(self) -> int:
-        """Half of the buffer, the part that fills."""
-        return ceil_div(self.words, 2)
-
-    @property
-    def stall(self) -> int:
-        """Stall clocks so far."""
-        return self.stalls[-1][1] if self.stalls else 0
-
     def run(self) -> None:
         """From the first result to the last word in DRAM."""
-        while self._step():
-            pass
-        self._close(self.results.words)
-        start = self.results.folding.cycles - 1 + self.stall
+        half = ceil_div(self.words, 2)
+        while True:
+            early = self.results.before(self.idle)
+            word = max(self.stored + max(self.free - half, 0), early) + 1
+            if word > self.results.words:
+                break
+            self._take(word)
+            self._drain(self.results.clock(word - 1))
+        self._take(self.results.words)
+        clock = self.results.folding.cycles - 1
         while self.drained < self.lines:
-            self._drain(start)
-            start = self.idle + 1
-
-    def _step(self) -> bool:
-        """Go on to the next drain, or to the next stall before it; False if there is neither."""
-        idle = self.results.before(self.idle - self.stall)
-        full = self.stored + max(self.free, 1)
-        if full <= idle:
-            self._wait(full)
-            return True
-        word = max(self.stored + max(self.free - self.active, 0), idle, self.stored) + 1
-        if word > self.results.words:
-            return False
-        self._take(word)
-        self._close(word)
-        self._drain(self.results.clock(word - 1) + self.stall)
-        return True
+            self._drain(clock)
+            clock = self.idle + 1
 
     def _take(self, word: int) -> None:
-        self.free -= word - self.stored
-        self.stored = word
-
-    def _wait(self, word: int) -> None:
-        """No room after result ``word`` while a drain runs: the array waits for its end."""
-        self._take(word)
-        clock = self.results.clock(word - 1)
-        self.stalls.append((clock, self.idle - clock))
-
-    def _close(self, word: int) -> None:
-        """Close the line that is being filled."""
-        count = word - self.closed
+        """Results up to number ``word`` enter, and the line that is being filled is closed."""
+        count = word - self.stored
+        self.free -= count
         self.lines += ceil_div(count, self.width)
         if count % self.width:
             self.short[self.lines - 1] = self.width - count % self.width
-        self.closed = word
+        self.stored = word
 
     def _drain(self, clock: int) -> None:
         """Half a buffer of lines to DRAM, from ``clock`` on."""
-        half = self.words - self.active
-        end = min(self.drained + ceil_div(half, self.width), self.lines)
+        lines = ceil_div(self.words // 2, self.width)
+        end = min(self.drained + lines, self.lines)
         words = (end - self.drained) * self.width - self.short.get(end - 1, 0)
         self.writes += words
         self.free += words
