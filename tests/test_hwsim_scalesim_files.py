@@ -127,10 +127,10 @@ BAD_CONFIGS = [
     ("Dataflow : os", "Dataflow : rs", ":12: [architecture_presets] Dataflow = 'rs', rule os, ws,"),
     ("Dataflow : os", "Dataflow : OS", ":12: [architecture_presets] Dataflow = 'OS', rule os, ws,"),
     ("Dataflow : os\n", "", "has no Dataflow, rule os, ws, is"),
-    ("CALC", "USER", ":14: [run_presets] InterfaceBandwidth = 'USER', rule CALC: USER bandwidth is"),
+    ("CALC", "USER", ":14: [run_presets] InterfaceBandwidth = 'USER', rule CALC: USER band"),
     ("[run_presets]", "[run]", "no section [run_presets], rule one with InterfaceBandwidth"),
     ("CALC\n", "CALC\nUseRamulatorTrace: True\n", ":15: [run_presets] UseRamulatorTrace = True"),
-    ("CALC\n", "CALC\nUseRamulatorTrace: maybe\n", ":15: [run_presets] UseRamulatorTrace = 'maybe'"),
+    ("CALC\n", "CALC\nUseRamulatorTrace: maybe\n", ":15: [run_presets] UseRamulatorTrace = 'may"),
     ("CALC\n", "CALC\n[layout]\nIfmapCustomLayout: True\n", ":16: [layout] IfmapCustomLayout"),
     ("CALC\n", "CALC\n[sparsity]\nSparsitySupport: true\nSparseRep: coo\n", ":17: [sparsity] Spar"),
     ("CALC\n", "CALC\n[sparsity]\nSparsitySupport: true\nOptimizedMapping: true\n",
@@ -220,7 +220,7 @@ def test_reports_replace_old_ones_together_or_not_at_all(tmp_path):
 def test_any_text_gives_a_configuration_or_a_value_error(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "fuzz.cfg"
     path.write_text("[architecture_presets]\n" + text, encoding="utf-8", errors="replace")
-    with pytest.raises(ValueError, match="fuzz.cfg: |fuzz.cfg:[0-9]"):
+    with pytest.raises(ValueError, match=r"fuzz\.cfg:"):
         read_config(path)
 
 
@@ -239,7 +239,7 @@ def test_what_the_layout_cannot_hold_is_refused(tmp_path):
     header = "name,kind,height,width,channels,filters,kernel,stride,dilation,batch\n"
     for cells in ("8,8,1,1,3,1,2,1", "8,8,1,1,3,1x2,1,1", "8,8,1,1,3,1,1,2"):
         (tmp_path / "n.csv").write_text(f"{header}a,conv,{cells}\n")
-        with pytest.raises(ValueError, match="layer 'a': batch .* rule batch 1, no dilation"):
+        with pytest.raises(ValueError, match=r"layer 'a': batch .* rule batch 1, no dilation"):
             to_topology(read_topology(tmp_path / "n.csv"))
     (tmp_path / "n.csv").write_text(f"{header}aDP,conv,8,8,1,1,3,1,1,1\n")
     with pytest.raises(ValueError, match="rule a name without 'DP'"):

@@ -85,8 +85,8 @@ def simulate(
                 known[layer] = run(layer, settings)
         except ValueError as error:
             raise ValueError(f"{where}:{line.number}: layer {line.name!r}: {error}") from None
-        single = copies == 1 and "DP" not in line.name
-        names += [line.name] if single else [f"{line.name}Channel_{i}" for i in range(copies)]
+        channels = kind == "conv" and "DP" in line.name
+        names += [f"{line.name}Channel_{i}" for i in range(copies)] if channels else [line.name]
         results += [known[layer]] * copies
     return Run(config=settings, names=tuple(names), layers=tuple(results))
 

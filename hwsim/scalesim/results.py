@@ -146,7 +146,6 @@ def _fetched(reads: Reads) -> Access:
 
 
 def _drained(buffer: WriteBuffer) -> Access:
-    assert buffer.first is not None
     return Access(start=buffer.first, stop=buffer.final, words=buffer.writes)
 
 

@@ -16,7 +16,7 @@ from hwsim.scalesim.layer import Folding, Layer
 from hwsim.scalesim.skew import IntArray, order
 
 #: Largest pass that is written out, in window elements.
-LARGEST_PASS = 1 << 28
+LARGEST_PASS = 1 << 27
 _CHUNK = 1 << 21
 
 
@@ -115,11 +115,13 @@ def previous(layer: Layer, folding: Folding) -> IntArray:
 
 def _chunks(parts: Iterator[IntArray]) -> Iterator[IntArray]:
     held: list[IntArray] = []
+    count = 0
     for part in parts:
         held.append(part)
-        if sum(map(len, held)) >= _CHUNK:
+        count += len(part)
+        if count >= _CHUNK:
             yield np.concatenate(held)
-            held = []
+            held, count = [], 0
     if held:
         yield np.concatenate(held)
 

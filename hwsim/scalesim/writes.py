@@ -1,9 +1,9 @@
 """The write buffer: when results of the array reach DRAM, and how many words that takes [7b.5].
 
-Results enter the buffer in lines of C words. Once less than half of the buffer is free and the last
-drain is over, the line that is being filled is closed, and half a buffer of lines goes to DRAM, one
-line a clock; the words are counted as leaving at once. Words that fill up closed lines are counted
-as data, but for those of the last line of a drain.
+Results enter the buffer in lines of C words. Once less than half of the buffer is free, the line
+that is being filled is closed, and half a buffer of lines goes to DRAM, one line a clock; the words
+are counted as leaving at once. Words that fill up closed lines are counted as data, but for those
+of the last line of a drain. Drains soon repeat, so their number costs nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from hwsim.checks import ceil_div
 from hwsim.scalesim.layer import Folding
-from hwsim.scalesim.skew import asked_before, clock_of
+from hwsim.scalesim.skew import clock_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,19 +40,6 @@ class Results:
             element, time, ports
         )
 
-    def before(self, clock: int) -> int:
-        """Results that the array gives before ``clock``."""
-        f = self.folding
-        if clock >= f.cycles:
-            return self.words
-        fold, clock = divmod(max(clock, 0), f.fold_cycles)
-        column, row = divmod(fold, f.row_folds)
-        ports = min(f.C, f.columns - column * f.C)
-        time = self._time(row)
-        full = f.R if f.dataflow == "os" else f.time
-        done = column * f.C * (self.words // f.columns) + row * full * ports
-        return done + asked_before(max(0, clock - self._lead(row)), time, ports)
-
     def _time(self, row: int) -> int:
         """Rows of results of a fold."""
         f = self.folding
@@ -66,11 +53,11 @@ class Results:
 
 @dataclass(slots=True)
 class WriteBuffer:
-    """The buffer while a layer runs: ``words`` of room, lines of ``width`` words.
+    """The buffer while a layer runs: ``words`` of room, an even number, lines of ``width`` words.
 
-    The array never waits for it. A drain of L lines makes room for (L - 1) * width + 1 words or
-    more, and in the L - 1 clocks until the next may begin no more than (L - 1) * width - 1 results
-    arrive; so no drain finds less room than the first, which finds half a buffer less one word.
+    The array never waits for it, and a drain is over before the next is due: a drain of L lines
+    makes room for (L - 1) * width + 1 words or more, and in its L - 1 further clocks no more than
+    (L - 1) * width - 1 results arrive [7b.5.2].
     """
 
     results: Results
@@ -82,28 +69,33 @@ class WriteBuffer:
     drained: int = 0
     short: dict[int, int] = field(default_factory=dict)
     writes: int = 0
-    first: int | None = None
+    first: int = 0
     final: int = 0
-    idle: int = 0
 
     def __post_init__(self) -> None:
         self.free = self.words
 
     def run(self) -> None:
         """From the first result to the last word in DRAM."""
-        half = ceil_div(self.words, 2)
-        while True:
-            early = self.results.before(self.idle)
-            word = max(self.stored + max(self.free - half, 0), early) + 1
-            if word > self.results.words:
-                break
-            self._take(word)
-            self._drain(self.results.clock(word - 1))
-        self._take(self.results.words)
-        clock = self.results.folding.cycles - 1
+        due, total = self.words // 2 + 1, self.results.words
+        end = self.results.folding.cycles - 1
+        self.first = self.results.clock(due - 1) if due <= total else end
+        lines, before = 0, (-1, -1)
+        while due <= total:
+            taken, written = due - self.stored, self.writes
+            self._take(due)
+            lines = self._drain()
+            now = self.free, self.lines - self.drained
+            if now == before and not self.short:
+                self._repeat((total - due) // taken, taken, self.writes - written)
+            before = now
+            due = self.stored + self.free - self.words // 2 + 1
+        if lines:
+            self.final = self.results.clock(self.stored - 1) + lines - 1
+        self._take(total)
         while self.drained < self.lines:
-            self._drain(clock)
-            clock = self.idle + 1
+            self.final = max(self.final, end + self._drain() - 1)
+            end = self.final + 1
 
     def _take(self, word: int) -> None:
         """Results up to number ``word`` enter, and the line that is being filled is closed."""
@@ -114,14 +106,20 @@ class WriteBuffer:
             self.short[self.lines - 1] = self.width - count % self.width
         self.stored = word
 
-    def _drain(self, clock: int) -> None:
-        """Half a buffer of lines to DRAM, from ``clock`` on."""
-        lines = ceil_div(self.words // 2, self.width)
-        end = min(self.drained + lines, self.lines)
-        words = (end - self.drained) * self.width - self.short.get(end - 1, 0)
+    def _drain(self) -> int:
+        """Half a buffer of lines to DRAM; how many there were."""
+        lines = min(ceil_div(self.words // 2, self.width), self.lines - self.drained)
+        self.drained += lines
+        words = lines * self.width - self.short.get(self.drained - 1, 0)
+        self.short = {line: lack for line, lack in self.short.items() if line >= self.drained}
         self.writes += words
         self.free += words
-        self.idle = clock + end - self.drained - 1
-        self.drained = end
-        self.first = clock if self.first is None else self.first
-        self.final = max(self.final, self.idle)
+        return lines
+
+    def _repeat(self, times: int, taken: int, written: int) -> None:
+        """``times`` more drains like the last, which left the buffer as the one before it did."""
+        lines = times * ceil_div(taken, self.width)
+        self.stored += times * taken
+        self.writes += times * written
+        self.lines += lines
+        self.drained += lines
