@@ -128,7 +128,8 @@ def _compressed(
     data, name = job.data, method.name
     stages: list[tuple[str, float]] = [("float", _accuracy(net, data))]
     logs: list[tuple[str, TrainingLog]] = []
-    prepared = method.prepare(net, data.calibration)
+    images = data.calibration_of(job.recipe.calibration)
+    prepared = method.prepare(net, images)
     joint = is_joint(method)
     if not joint and any(isinstance(layer, Quantize) for _, layer in prepared.walk()):
         say(f"{name}: training with quantized activations")
@@ -136,12 +137,12 @@ def _compressed(
         stages.append(("quantized activations", _accuracy(prepared, data)))
     say(f"{name}: compressing")
     small, report = compress(
-        prepared, method, data.calibration, rng=job.rng(f"{name}-compress"),
+        prepared, method, images, rng=job.rng(f"{name}-compress"),
         input_quantizer=Uniform(type=UINT8, scale=data.scale),
     )
     stages.append(("compressed, integer program", _program_accuracy(small, data)))
     say(f"{name}: fine-tuning")
-    tuned = insert_batch_norm(small, data.calibration)
+    tuned = insert_batch_norm(small, images)
     stage = job.recipe.tune
     if joint:
         stage = replace(stage, epochs=stage.epochs + job.recipe.codes.epochs)

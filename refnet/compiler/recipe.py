@@ -80,13 +80,16 @@ class Recipe:
 
     ``real``: the network in real numbers; ``codes``: with quantized activations (stage 1 of
     two-step quantization); ``tune``: the compressed network. A method that trains both at once
-    takes the epochs of ``codes`` and ``tune`` together. With ``hold_codes``, fine-tuning moves
+    takes the epochs of ``codes`` and ``tune`` together. ``calibration`` images without labels are
+    what layers are fitted to: more than the widest Linear has inputs, or its fit is not determined.
+    With ``hold_codes``, fine-tuning moves
     scales, biases and batch norms only.
     """
 
     network: str = "convnet"
     filters: tuple[int, ...] = (16, 48, 64)
     batch_size: int = 128
+    calibration: int = 1000
     real: Stage = Stage(epochs=5)
     codes: Stage = Stage(epochs=4)
     tune: Stage = Stage(epochs=5, lr=3e-3)
@@ -99,6 +102,8 @@ class Recipe:
                 f"Recipe: network {self.network!r} must be one of {', '.join(NETWORKS)}"
             )
         allowed = lengths.get(self.network, range(1, 9))
+        if self.calibration < 1:
+            raise ValueError(f"Recipe: calibration={self.calibration} images must be at least 1")
         if len(self.filters) not in allowed or min(*self.filters, self.batch_size) < 1:
             raise ValueError(
                 f"Recipe: filters={self.filters}, batch_size={self.batch_size}, rule "
@@ -125,9 +130,8 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ),
     ("fashion-mnist", "convnet"): Recipe(),
     ("fashion-mnist", "lenet"): Recipe(
-        network="lenet", filters=(32, 64), real=Stage(epochs=6, flip=True, shift=2),
-        codes=Stage(epochs=3, flip=True, shift=2),
-        tune=Stage(epochs=4, lr=3e-3, flip=True, shift=2),
+        network="lenet", filters=(32, 64), calibration=5000, real=Stage(epochs=6, flip=True),
+        codes=Stage(epochs=3, lr=1e-3, flip=True), tune=Stage(epochs=5, flip=True),
     ),
     ("cifar10", "vgg"): Recipe(
         network="vgg", filters=(16, 32, 64),

@@ -98,8 +98,12 @@ class Dataset:
 
         Evenly, because some files are sorted by class.
         """
+        return self.calibration_of(_CALIBRATION)
+
+    def calibration_of(self, most: int) -> NDArray[np.float32]:
+        """As `calibration`, of at most `most` images."""
         count = len(self.train_images)
-        used = min(count, _CALIBRATION)
+        used = min(count, most)
         return self.real(self.train_images[np.arange(used) * count // used])
 
 
