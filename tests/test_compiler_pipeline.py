@@ -134,7 +134,8 @@ def test_verify_counts_every_differing_integer(data):
     "bad",
     [
         {"filters": (1, 2)}, {"filters": (0, 1, 1)}, {"batch_size": 0}, {"network": "alexnet"},
-        {"calibration": 0}, {"network": "lenet", "filters": (1, 2, 3)}, {"network": "vgg", "filters": ()},
+        {"calibration": 0}, {"network": "lenet", "filters": (1, 2, 3)},
+        {"network": "vgg", "filters": ()},
     ],
 )
 def test_recipes_that_are_none_are_refused(bad):
