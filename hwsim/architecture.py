@@ -11,7 +11,7 @@ from typing import Any
 
 from hwsim import energy
 from hwsim.checks import normalise
-from hwsim.counts import Array
+from hwsim.counts import OPTIONS, Array, check_options
 from hwsim.dataflow import DATAFLOWS, Dataflow
 from hwsim.pe import ProcessingElement, kind
 
@@ -21,15 +21,37 @@ class Memory:
     """An on-chip SRAM with one read and one write port.
 
     ``bytes`` in all (half of it holds what is in use, half what is on its way), ``word_bits`` moved
-    by one access, ``bandwidth_bits_per_cycle`` of each port.
+    by one access, ``bandwidth_bits_per_cycle`` of each port. ``banks`` give a word a clock each and
+    are priced each with its share of the bytes; None where they are not stated: one array of the
+    whole size is priced, at the bandwidth given.
     """
 
     bytes: int
     word_bits: int
     bandwidth_bits_per_cycle: int
+    banks: int | None = None
 
     def __post_init__(self) -> None:
         normalise(self, "Memory", "bytes word_bits bandwidth_bits_per_cycle")
+        if self.banks is None:
+            return
+        normalise(self, "Memory", "banks")
+        if self.bandwidth_bits_per_cycle > self.banks * self.word_bits:
+            words = f"{self.banks} banks of {self.word_bits}-bit words"
+            seen = f"bandwidth_bits_per_cycle={self.bandwidth_bits_per_cycle}"
+            raise ValueError(f"Memory: {seen}, rule at most a word a bank: {words}")
+        if self.bytes % self.banks:
+            raise ValueError(f"Memory: bytes={self.bytes}, rule a multiple of banks={self.banks}")
+
+    @property
+    def arrays(self) -> int:
+        """SRAM arrays that are priced: the banks, or one."""
+        return self.banks or 1
+
+    @property
+    def array_bytes(self) -> int:
+        """Bytes of each of them."""
+        return self.bytes // self.arrays
 
     @property
     def half_bits(self) -> int:
@@ -55,7 +77,10 @@ class Architecture:
 
     ``depth`` is the width in bits of one popcount unit (1 on MAC arrays). ``vector_lanes`` do one
     element-wise operation a clock each. ``technology`` names the price table
-    (:data:`hwsim.energy.TABLES`). Raises ``ValueError`` naming the field, the value and the rule.
+    (:data:`hwsim.energy.TABLES`). The options ``drain``, ``load``, ``folds``, ``edges`` and
+    ``grouping`` are those of :class:`hwsim.counts.Array`. ``maps`` is a fourth SRAM in which a
+    feature map waits for the next layer if it fits half of it; None if all maps go to DRAM.
+    Raises ``ValueError`` naming the field, the value and the rule.
     """
 
     name: str
@@ -72,6 +97,12 @@ class Architecture:
     clock_hz: int
     technology: str
     source: str
+    drain: str = "columns"
+    load: str = "exposed"
+    folds: str = "drained"
+    edges: str = "full"
+    grouping: str = "serial"
+    maps: Memory | None = None
 
     def __post_init__(self) -> None:
         for name in ("name", "pe", "dataflow", "technology", "source"):
@@ -83,11 +114,15 @@ class Architecture:
             wanted = Dram if name == "dram" else Memory
             if not isinstance(getattr(self, name), wanted):
                 raise ValueError(f"{what}: {name}={getattr(self, name)!r}, rule {wanted.__name__}")
+        if self.maps is not None and not isinstance(self.maps, Memory):
+            raise ValueError(f"{what}: maps={self.maps!r}, rule Memory or nothing")
+        check_options(self, what)
         normalise(self, what, "rows columns depth vector_lanes clock_hz")
         energy.table(self.technology)
+        self._check_flow(what)
         self._check_fit(what)
 
-    def _check_fit(self, what: str) -> None:
+    def _check_flow(self, what: str) -> None:
         if self.flow.style != self.element.style:
             raise ValueError(
                 f"{what}: dataflow {self.dataflow!r} needs {self.flow.style} PEs, "
@@ -95,10 +130,22 @@ class Architecture:
             )
         if self.flow.style == "mac" and self.depth != 1:
             raise ValueError(f"{what}: depth={self.depth}, rule 1 on {self.dataflow!r}")
+        for option, choices in OPTIONS.items():
+            if option not in self.flow.options and getattr(self, option) != choices[0]:
+                seen = f"{option}={getattr(self, option)!r}"
+                raise ValueError(f"{what}: {seen}, rule {choices[0]!r} on {self.dataflow!r}")
+
+    def _check_fit(self, what: str) -> None:
+        slowest = max(self.input.bandwidth_bits_per_cycle, self.dram.bandwidth_bits_per_cycle)
+        if self.maps is not None and self.maps.bandwidth_bits_per_cycle < slowest:
+            seen = f"maps bandwidth_bits_per_cycle={self.maps.bandwidth_bits_per_cycle}"
+            raise ValueError(f"{what}: {seen}, rule at least that of input and DRAM: {slowest}")
         pe, lanes = self.element, self.depth if self.flow.style == "popcount" else 8
+        left, top = (self.columns, self.rows) if self.dataflow == "is" else (
+            self.rows, self.columns)
         edge = (
-            ("input", self.rows * lanes, "one clock of inputs"),
-            ("weights", self.columns * lanes, "one clock of weights"),
+            ("input", left * lanes, "one clock of inputs"),
+            ("weights", top * lanes, "one clock of weights"),
             ("output", self.columns * pe.accumulator_bits, "one row of sums"),
         )
         for name, bits, meaning in edge:
@@ -119,15 +166,27 @@ class Architecture:
             if flow.name == self.dataflow:
                 return flow
         names = ", ".join(flow.name for flow in DATAFLOWS)
+        if self.dataflow == "rs":
+            names += "; row-stationary is modelled for its clocks alone, hwsim.rowstationary"
         raise ValueError(f"Architecture {self.name!r}: dataflow {self.dataflow!r}, exist {names}")
 
     @property
     def array(self) -> Array:
         """The PEs, with the accumulator rows that half of the output memory gives a column."""
         rows = None
-        if self.dataflow == "ws":
+        if self.dataflow in ("ws", "is"):
             rows = self.output.half_bits // (self.columns * self.element.accumulator_bits)
-        return Array(rows=self.rows, columns=self.columns, depth=self.depth, pass_rows=rows)
+        options = {name: getattr(self, name) for name in OPTIONS}
+        return Array(
+            rows=self.rows, columns=self.columns, depth=self.depth, pass_rows=rows, **options
+        )
+
+    @property
+    def described(self) -> str:
+        """Dataflow and options in words: what differs from the plain machine."""
+        chosen = (f"{name} {getattr(self, name)}" for name, choices in OPTIONS.items()
+                  if getattr(self, name) != choices[0])
+        return ", ".join((self.flow.meaning, *chosen))
 
     def as_dict(self) -> dict[str, Any]:
         """The record as nested plain data, in field order; :func:`from_dict` reads it back."""
@@ -148,7 +207,11 @@ class Architecture:
 
 def _plain(record: Any) -> dict[str, Any]:
     pairs = ((field.name, getattr(record, field.name)) for field in fields(record))
-    return {n: _plain(v) if isinstance(v, (Memory, Dram)) else v for n, v in pairs}
+    return {
+        n: _plain(v) if isinstance(v, (Memory, Dram)) else v
+        for n, v in pairs
+        if v is not None
+    }
 
 
 def _record(kind: Any, what: str, values: Any) -> Any:
@@ -168,8 +231,8 @@ def _record(kind: Any, what: str, values: Any) -> Any:
 def from_dict(values: Mapping[str, Any]) -> Architecture:
     """An architecture from nested plain data; raises ``ValueError`` as the record does."""
     values = dict(values)
-    for name in ("input", "weights", "output", "dram"):
-        if name in values:
+    for name in ("input", "weights", "output", "maps", "dram"):
+        if values.get(name) is not None:
             try:
                 values[name] = _record(Dram if name == "dram" else Memory, name, values[name])
             except ValueError as error:

@@ -20,7 +20,9 @@ def whole(record: str, name: str, value: Any, least: int = 1) -> int:
 def normalise(record: Any, what: str, names: str, least: int = 1) -> None:
     """Check the named integer fields of a frozen record and store them as Python ints."""
     for name in names.split():
-        object.__setattr__(record, name, whole(what, name, getattr(record, name), least))
+        value = getattr(record, name)
+        if type(value) is not int or value < least:
+            object.__setattr__(record, name, whole(what, name, value, least))
 
 
 def ceil_div(a: int, b: int) -> int:

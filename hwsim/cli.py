@@ -77,7 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     sim.add_argument("--json", action="store_true", help="print the report as JSON, not a table")
     sim.add_argument("--csv", metavar="PATH", help="also write a CSV, one line a layer")
-    sim.add_argument("--plot", metavar="PATH", help="also write a figure (.png, .svg, .pdf)")
+    sim.add_argument("--plot", metavar="PATH",
+                     help="also write bars of every layer (.png, .svg, .pdf)")
+    sim.add_argument("--roofline", metavar="PATH",
+                     help="also write a roofline (.png, .svg, .pdf)")
     archs = commands.add_parser(
         "archs", help="the named architectures and their sources",
         description="The architectures that --arch knows by name.",
@@ -88,8 +91,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _simulate(options: argparse.Namespace) -> None:
-    if options.plot is not None and Path(options.plot).suffix.lower() not in _FIGURES:
-        raise ValueError(f"--plot {options.plot}: rule a name that ends in {', '.join(_FIGURES)}")
+    for name in ("plot", "roofline"):
+        target = getattr(options, name)
+        if target is not None and Path(target).suffix.lower() not in _FIGURES:
+            raise ValueError(f"--{name} {target}: rule a name that ends in {', '.join(_FIGURES)}")
     if options.compat is not None:
         _compatible(options)
         return
@@ -109,8 +114,9 @@ def _simulate(options: argparse.Namespace) -> None:
     report = simulate(workload, architecture)
     if options.csv is not None:
         _write(options.csv, lambda path: _save_text(path, report.to_csv()))
-    if options.plot is not None:
-        _plot(report, options.plot)
+    for name in ("plot", "roofline"):
+        if getattr(options, name) is not None:
+            _figure(name, report, getattr(options, name))
     sys.stdout.write(report.to_json() if options.json else report.to_table())
 
 
@@ -133,11 +139,12 @@ def _save_text(path: str, text: str) -> None:
     Path(path).write_text(text, encoding="utf-8")
 
 
-def _plot(report: Report, target: str) -> None:
-    from hwsim.plot import plot
+def _figure(name: str, report: Report, target: str) -> None:
+    from hwsim import plot
 
     format = Path(target).suffix.lower()[1:]
-    _write(target, lambda path: plot(report, path, format=format))
+    draw = {"plot": plot.plot, "roofline": plot.roofline}[name]
+    _write(target, lambda path: draw(report, path, format=format))
 
 
 def _write(target: str, save: Callable[[str], None]) -> None:
@@ -173,9 +180,10 @@ def _archs(options: argparse.Namespace) -> None:
         return
     for a in presets.PRESETS:
         size = f"{a.rows} x {a.columns}" + (f" x {a.depth} bits" if a.depth > 1 else "")
-        sizes = (("input", a.input), ("weights", a.weights), ("output", a.output))
-        memories = ", ".join(f"{name} {memory.bytes // 1024} KiB" for name, memory in sizes)
-        print(f"{a.name}: {size} {a.pe}, {a.dataflow}, {a.clock_hz / 1e6:g} MHz; {memories}; "
+        sizes = {"input": a.input, "weights": a.weights, "output": a.output, "maps": a.maps}
+        memories = ", ".join(f"{name} {memory.bytes // 1024} KiB"
+                             for name, memory in sizes.items() if memory is not None)
+        print(f"{a.name}: {size} {a.pe}, {a.described}, {a.clock_hz / 1e6:g} MHz; {memories}; "
               f"{a.dram.kind} {a.dram.bandwidth_bits_per_cycle} bits a cycle; {a.technology}")
         print(f"    {a.source}")
 

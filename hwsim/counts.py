@@ -14,7 +14,7 @@ from hwsim.checks import normalise
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One matrix product X (m, k) x W (k, n) with the widths its operands have in the machine.
+    """``groups`` products X (m, k) x W (k, n), with the widths the operands have in the machine.
 
     ``input_bits`` and ``weight_bits`` are the stored widths of X and W, ``output_bits`` that of a
     finished result, ``accumulator_bits`` that of a partial sum.
@@ -27,32 +27,63 @@ class Problem:
     weight_bits: int = 8
     output_bits: int = 8
     accumulator_bits: int = 32
+    groups: int = 1
 
     def __post_init__(self) -> None:
-        names = "m k n input_bits weight_bits output_bits accumulator_bits"
+        names = "m k n input_bits weight_bits output_bits accumulator_bits groups"
         normalise(self, "Problem", names)
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of the product: m * k * n."""
-        return self.m * self.k * self.n
+        """Multiply-accumulates of all groups: groups * m * k * n."""
+        return self.groups * self.m * self.k * self.n
+
+
+#: What real arrays do differently, [7.3.6]: names of the choices, the plain machine first.
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "drain": ("columns", "bus"),
+    "load": ("exposed", "hidden"),
+    "folds": ("drained", "overlapped"),
+    "edges": ("full", "cut"),
+    "grouping": ("serial", "packed"),
+}
+
+
+def check_options(record: object, what: str) -> None:
+    """Raise ``ValueError`` unless every option of ``record`` is a choice of :data:`OPTIONS`."""
+    for name, choices in OPTIONS.items():
+        value = getattr(record, name)
+        if value not in choices:
+            raise ValueError(f"{what}: {name}={value!r}, rule {' or '.join(map(repr, choices))}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Array:
     """The processing elements: ``rows`` x ``columns``, each ``depth`` bits deep (bit-serial only).
 
-    ``pass_rows`` is the number of rows of X that a weight-stationary array streams past one load
-    of weights: as many as the accumulator memory under a column holds; ``None`` for no limit.
+    ``pass_rows`` is how many rows of the streamed operand pass one load of the stationary one: as
+    many as the accumulator memory under a column holds; ``None`` for no limit. The options [7.3.6]:
+
+    * ``drain`` of results that stay: down the ``columns``, or at once on a ``bus``;
+    * ``load`` of the stationary operand: ``exposed``, or ``hidden`` behind the fold before;
+    * ``folds``: one is ``drained`` before the next starts, or they are ``overlapped``;
+    * ``edges``: a fold at the edge lasts as long as a ``full`` one, or is ``cut`` to what it uses;
+    * ``grouping``: groups one after the other (``serial``), or ``packed`` along the diagonal.
     """
 
     rows: int
     columns: int
     depth: int = 1
     pass_rows: int | None = None
+    drain: str = "columns"
+    load: str = "exposed"
+    folds: str = "drained"
+    edges: str = "full"
+    grouping: str = "serial"
 
     def __post_init__(self) -> None:
         normalise(self, "Array", "rows columns depth")
+        check_options(self, "Array")
         if self.pass_rows is not None:
             normalise(self, "Array", "pass_rows")
 
@@ -63,6 +94,7 @@ class Counts:
 
     macs: int = 0
     pe_operations: int = 0
+    pe_idle_cycles: int = 0
     input_register_write_bits: int = 0
     weight_register_write_bits: int = 0
     accumulator_move_bits: int = 0
@@ -72,6 +104,8 @@ class Counts:
     weight_sram_write_bits: int = 0
     output_sram_read_bits: int = 0
     output_sram_write_bits: int = 0
+    map_sram_read_bits: int = 0
+    map_sram_write_bits: int = 0
     input_dram_read_bits: int = 0
     weight_dram_read_bits: int = 0
     parameter_dram_read_bits: int = 0
@@ -81,7 +115,7 @@ class Counts:
     comparisons: int = 0
 
     def __post_init__(self) -> None:
-        normalise(self, "Counts", " ".join(field.name for field in fields(self)), least=0)
+        normalise(self, "Counts", _EVENTS, least=0)
 
     def __add__(self, other: Counts) -> Counts:
         mine, its = self.as_dict(), other.as_dict()
@@ -92,13 +126,16 @@ class Counts:
 
     def as_dict(self) -> dict[str, int]:
         """The counts by name, in the order of the fields."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in _EVENTS.split()}
 
     @property
     def dram_bits(self) -> int:
         """All bits that cross the pins of the chip."""
         reads = self.input_dram_read_bits + self.weight_dram_read_bits
         return reads + self.parameter_dram_read_bits + self.output_dram_write_bits
+
+
+_EVENTS = " ".join(field.name for field in fields(Counts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,22 +1,26 @@
 """Prices: what one event costs, in which technology, and who says so.
 
-Counts are exact integers; here they meet their prices in one dot product (:func:`charges`). Every
+Counts are exact integers; here they meet their prices in one dot product (:func:`bill`). Every
 price on the chip has a node and a supply; a table brings all of its prices to one node and one
-supply by a stated rule and keeps the rule with the price. Chapter [7.5] of the specification.
+supply by a stated rule (:mod:`hwsim.technology`) and keeps the rule with the price. Chapter [7.5]
+of the specification.
 
-Only switching energy is priced: no leakage, no clock of idle PEs, no wires between memories.
+Priced are switching, the clock of PEs that have nothing to do, and leakage. Not priced are wires
+between memories, the clock tree outside of the PEs, and control.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from typing import Any
 
+from hwsim import sram
 from hwsim.checks import ceil_div
 from hwsim.counts import Counts
+from hwsim.sram import CACTI
+from hwsim.technology import area_factor, energy_factor
 
-CACTI = "CACTI 7, 45 nm itrs-hp ram, one read-write port, 300 K, run for this project"
 HOROWITZ = "Horowitz, ISSCC 2014, table of 45 nm operations"
 SYNTHESIS = "Yosys 0.23 on a Nangate 45 nm library, random operands, no wires, run for this project"
 ALADDIN = "Aladdin 40 nm library at 1 ns: register, 0.009 pJ a bit"
@@ -46,7 +50,7 @@ class Price:
             raise ValueError(f"Price {self.name!r}: no node; rule every price on chip has one")
 
     def moved(self, node_nm: float, voltage_v: float) -> Price:
-        """The price at another node and supply: energy ~ C V^2, C ~ the node's length.
+        """The price at another node and supply, by :func:`hwsim.technology.energy_factor`.
 
         >>> p = Price(name="a", unit="op", pj=1.21, node_nm=45, voltage_v=1.1, source="s")
         >>> q = p.moved(45, 1.0); round(q.pj, 6), q.scaling
@@ -54,18 +58,23 @@ class Price:
         """
         if self.off_chip:
             return self
-        pj, steps = self.pj, []
         assert self.node_nm is not None
-        if self.node_nm != node_nm:
-            pj *= node_nm / self.node_nm
-            steps.append(f"x {node_nm:g}/{self.node_nm:g} for the node")
+        factor, rule = energy_factor(self.node_nm, self.voltage_v, node_nm, voltage_v)
+        return replace(self, pj=self.pj * factor, node_nm=node_nm, voltage_v=voltage_v,
+                       scaling=rule or self.scaling)
+
+    def leaking(self, node_nm: float, voltage_v: float) -> Price:
+        """A leakage at another node and supply: ~ V at a fixed current, ~ area between nodes."""
+        assert self.node_nm is not None
+        factor, rule = area_factor(self.node_nm, node_nm)
+        steps = [rule] if rule else []
         if self.voltage_v is None:
             steps.append("supply not stated by the source, taken as the table's")
         elif self.voltage_v != voltage_v:
-            pj *= (voltage_v / self.voltage_v) ** 2
-            steps.append(f"x ({voltage_v:g}/{self.voltage_v:g})^2 for the supply")
-        scaling = ", ".join(steps) or self.scaling
-        return replace(self, pj=pj, node_nm=node_nm, voltage_v=voltage_v, scaling=scaling)
+            factor *= voltage_v / self.voltage_v
+            steps.append(f"x {voltage_v:g}/{self.voltage_v:g} for the supply")
+        return replace(self, pj=self.pj * factor, node_nm=node_nm, voltage_v=voltage_v,
+                       scaling=", ".join(steps) or self.scaling)
 
 
 def _logic(name: str, unit: str, pj: float, volts: float, source: str) -> Price:
@@ -101,63 +110,11 @@ DRAM: tuple[Price, ...] = (
     _dram("DDR3", 70.0, "Chatterjee et al., MICRO 2017"),
     _dram("GDDR5", 14.0, "Accelergy CACTI plug-in"),
     _dram("HBM2", 3.9, "O'Connor et al., MICRO 2017"),
+    _dram("DDR4", 20.0, "data sheets, 15 to 25 with interface and activation; the middle"),
+    _dram("HBM3", 4.05, "hwcomponents DRAM table, web sources"),
+    _dram("HBM4", 3.2, "hwcomponents DRAM table, web sources"),
+    _dram("HMC", 4.2, "Accelergy CACTI plug-in"),
 )
-
-#: CACTI points at 45 nm and 1.0 V: kB -> pJ of a 64-bit read and write.
-SRAM_64_PJ: tuple[tuple[int, float, float], ...] = (
-    (1, 1.61, 3.27), (4, 3.32, 6.04), (8, 6.05, 7.41), (16, 8.91, 11.77), (32, 17.00, 14.48),
-    (64, 21.20, 18.69), (128, 37.49, 24.23), (256, 45.96, 32.69), (1024, 77.19, 63.92),
-)
-#: The same for other words: kB -> pJ of an 8-bit and of a 128-bit read.
-SRAM_8_128_PJ: tuple[tuple[int, float, float], ...] = (
-    (1, 1.07, 3.18), (8, 4.69, 7.60), (64, 11.2, 38.4), (256, 16.4, 62.3), (1024, 27.1, 120.7),
-)
-_SRAM_NODE_NM, _SRAM_VOLTAGE_V = 45, 1.0
-_BANK_BYTES, _WIDEST_BITS, _NARROWEST_BITS = 1024 * 1024, 128, 8
-
-
-def _interpolated(points: list[tuple[float, float]], x: float) -> float:
-    """Straight lines between points on logarithmic axes; the end values outside."""
-    x = min(max(x, points[0][0]), points[-1][0])
-    for (x0, y0), (x1, y1) in pairwise(points):
-        if x <= x1:
-            share = math.log(x / x0) / math.log(x1 / x0)
-            return y0 * math.pow(y1 / y0, share)
-    return points[-1][1]
-
-
-def sram_pj(bytes: int, word_bits: int, *, write: bool = False) -> float:
-    """pJ of one access to an SRAM of ``bytes`` with words of ``word_bits``, 45 nm, 1.0 V [7.5.3].
-
-    Interpolated in size and word width between CACTI points. Outside of them: under 1 kB costs as
-    1 kB; over 1 MB is banks of 1 MB; words over 128 bits are several words of 128 side by side in
-    banks of their share of the size. Writes scale as the 64-bit write to the 64-bit read.
-
-    >>> sram_pj(64 * 1024, 64), sram_pj(64 * 1024, 64, write=True)
-    (21.2, 18.69)
-    """
-    banks = -(-word_bits // _WIDEST_BITS)
-    kilobytes = min(bytes / banks, _BANK_BYTES) / 1024
-    width = max(word_bits / banks, _NARROWEST_BITS)
-    narrow = _interpolated([(kb, pj) for kb, pj, _ in SRAM_8_128_PJ], kilobytes)
-    middle = _interpolated([(kb, pj) for kb, pj, _ in SRAM_64_PJ], kilobytes)
-    wide = _interpolated([(kb, pj) for kb, _, pj in SRAM_8_128_PJ], kilobytes)
-    pj = _interpolated([(8, narrow), (64, middle), (128, wide)], width)
-    if write:
-        pj *= _interpolated([(kb, pj) for kb, _, pj in SRAM_64_PJ], kilobytes) / middle
-    return banks * pj
-
-
-def sram_price(name: str, bytes: int, word_bits: int, *, write: bool) -> Price:
-    """The price of one word of an SRAM, read or written, where CACTI gives it."""
-    access = "written" if write else "read"
-    return Price(
-        name=f"{name} {'write' if write else 'read'}",
-        unit=f"{word_bits}-bit word {access}, {bytes} bytes",
-        pj=sram_pj(bytes, word_bits, write=write),
-        node_nm=_SRAM_NODE_NM, voltage_v=_SRAM_VOLTAGE_V, source=CACTI,
-    )
-
 
 def dram_price(kind: str) -> Price:
     """The price of a bit of this kind of DRAM; raises ``ValueError`` listing the kinds."""
@@ -168,6 +125,13 @@ def dram_price(kind: str) -> Price:
     raise ValueError(f"DRAM kind {kind!r}: exist {names}")
 
 
+#: Share of a PE's energy that its clock takes, busy or not: 137 of 458 fJ of PE ternary2.
+IDLE_SHARE = 137 / 458
+#: Leakage of a placed 8 x 8 bit unit: mW and the um2 that they belong to, 45 nm.
+LOGIC_LEAKAGE = (0.023, 688.0)
+BIT_FUSION = "Bit Fusion (Sharma et al., ISCA 2018), 45 nm synthesis: 8 x 8 bit unit"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyTable:
     """All prices at one node and supply; whatever is asked of it comes out there."""
@@ -175,6 +139,7 @@ class EnergyTable:
     name: str
     node_nm: float
     voltage_v: float
+    sram_process: str = "45 nm itrs-hp"
 
     def logic(self, name: str) -> Price:
         """The price of an operation in :data:`LOGIC`, moved to this table's technology."""
@@ -183,14 +148,48 @@ class EnergyTable:
                 return price.moved(self.node_nm, self.voltage_v)
         raise ValueError(f"price {name!r}: exist {', '.join(p.name for p in LOGIC)}")
 
+    def idle(self, pe: str) -> Price:
+        """The price of a clock in which a PE has nothing to do: that of its registers' clock."""
+        busy = self.logic(f"pe {pe}")
+        known = "measured" if pe == "ternary2" else "share as in PE ternary2: assumed"
+        return replace(busy, name=f"idle {pe}", unit="idle PE and clock", pj=busy.pj * IDLE_SHARE,
+                       source=f"{busy.source}; clock 137 of 458 fJ, {known}")
+
     def sram(self, name: str, bytes: int, word_bits: int, *, write: bool) -> Price:
-        """The price of an SRAM word, moved to this table's technology."""
-        price = sram_price(name, bytes, word_bits, write=write)
-        return price.moved(self.node_nm, self.voltage_v)
+        """The price of an SRAM word, read or written, moved to this table's supply."""
+        of = sram.process(self.sram_process)
+        return Price(
+            name=f"{name} {'write' if write else 'read'}",
+            unit=f"{word_bits}-bit word {'written' if write else 'read'}, {bytes} bytes",
+            pj=sram.access_pj(bytes, word_bits, write=write, of=of),
+            node_nm=of.node_nm, voltage_v=of.voltage_v, source=CACTI.format(of.name),
+        ).moved(self.node_nm, self.voltage_v)
+
+    def sram_leakage(self, name: str, bytes: int, clock_hz: int) -> Price:
+        """What an SRAM leaks in a clock."""
+        of, base = sram.process(self.sram_process), sram.PROCESSES[0]
+        mw = sram.leakage_mw(bytes) * of.leakage_factor
+        return Price(
+            name=f"{name} leakage", unit="clock", pj=mw * 1e9 / clock_hz,
+            node_nm=base.node_nm, voltage_v=base.voltage_v, source=CACTI.format(of.name),
+        ).leaking(self.node_nm, self.voltage_v)
+
+    def logic_leakage(self, name: str, um2: float, clock_hz: int) -> Price:
+        """What logic of ``um2`` at 45 nm leaks in a clock."""
+        milliwatt, of_um2 = LOGIC_LEAKAGE
+        return Price(
+            name=f"{name} leakage", unit="clock", pj=milliwatt * um2 / of_um2 * 1e9 / clock_hz,
+            node_nm=45, voltage_v=None, source=f"{BIT_FUSION}, {milliwatt} mW on {of_um2:g} um2",
+        ).leaking(self.node_nm, self.voltage_v)
 
 
 #: Named technologies.
-TABLES: tuple[EnergyTable, ...] = (EnergyTable(name="45nm-0.9V", node_nm=45, voltage_v=0.9),)
+TABLES: tuple[EnergyTable, ...] = (
+    EnergyTable(name="45nm-0.9V", node_nm=45, voltage_v=0.9),
+    EnergyTable(name="45nm-lstp-0.9V", node_nm=45, voltage_v=0.9, sram_process="45 nm itrs-lstp"),
+    EnergyTable(name="65nm-1.0V", node_nm=65, voltage_v=1.0, sram_process="65 nm itrs-hp"),
+    EnergyTable(name="32nm-0.9V", node_nm=32, voltage_v=0.9, sram_process="32 nm itrs-hp"),
+)
 
 
 def table(name: str) -> EnergyTable:
@@ -205,8 +204,9 @@ def table(name: str) -> EnergyTable:
 class Tariff:
     """One line of the bill: what ``component`` pays for one of the counts.
 
-    ``count`` names a field of :class:`hwsim.counts.Counts`; ``per`` units of it make one event
-    (the bits of a memory word), begun ones counting whole; ``times`` events are paid for each.
+    ``count`` names a field of :class:`hwsim.counts.Counts`, or is ``cycles``, the clocks of the
+    layer; ``per`` units of it make one event (the bits of a memory word), begun ones counting
+    whole; ``times`` events are paid for each.
     """
 
     component: str
@@ -215,15 +215,15 @@ class Tariff:
     per: int = 1
     times: int = 1
 
-    def pj(self, counts: Counts) -> float:
-        """Energy of this line for ``counts``."""
-        number: int = getattr(counts, self.count)
+    def pj(self, counts: Any, cycles: Any) -> Any:
+        """Energy of this line, for one case or a lane each."""
+        number = cycles if self.count == "cycles" else getattr(counts, self.count)
         return ceil_div(number, self.per) * self.times * self.price.pj
 
 
-def bill(tariffs: tuple[Tariff, ...], counts: Counts) -> dict[str, float]:
+def bill(tariffs: tuple[Tariff, ...], counts: Counts, cycles: int) -> dict[str, float]:
     """pJ by component: the dot product of counts and prices, summed without rounding drift."""
     lines: dict[str, list[float]] = {tariff.component: [] for tariff in tariffs}
     for tariff in tariffs:
-        lines[tariff.component].append(tariff.pj(counts))
+        lines[tariff.component].append(tariff.pj(counts, cycles))
     return {component: math.fsum(values) for component, values in lines.items()}

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.checks import normalise, whole
+from hwsim.loops import live_elements
 
 Pair: TypeAlias = tuple[int, int]
 
@@ -95,13 +96,7 @@ class Window:
         costs the overlap of two windows once more. Never more than the map itself; never falling
         when ``positions`` grows [7.4.2].
         """
-        rows = -(-(positions - 1) // self.output[1]) + 1
-        reach = self.dilation[0] * (self.kernel[0] - 1) + 1
-        touched = (rows - 1) * self.stride[0] + reach
-        seams = min(self.batch - 1, -(-(rows - 1) // self.output[0]))
-        touched += seams * max(0, reach - self.stride[0])
-        touched = min(touched, self.batch * self.height)
-        return touched * self.width * min(channels, self.channels)
+        return int(live_elements(self, positions, channels))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +106,8 @@ class Gemm:
     ``input``, ``weights`` and ``output`` are the true tensors of all groups together, not the
     unfolded matrices. ``accumulator_bits`` is the width of the proved range of the sums, None where
     nothing is known of the values. ``additions`` are those of the bias, ``parameter_bits`` its
-    constants. ``window`` is None for a plain product.
+    constants. ``window`` is None for a plain product. ``reads`` names the layers whose results are
+    its input, empty where that is not known.
     """
 
     name: str
@@ -126,6 +122,7 @@ class Gemm:
     additions: int = 0
     parameter_bits: int = 0
     window: Window | None = None
+    reads: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         what = f"Gemm {self.name!r}"
@@ -167,7 +164,8 @@ class Vector:
     """Work that is no matrix product: thresholds, requantization, sums, pools, reshapes.
 
     ``fused`` work is done on results as they leave the array (or moves nothing at all): no memory
-    traffic of its own but its constants. Operation counts are exact, for the whole batch.
+    traffic of its own but its constants. Operation counts are exact, for the whole batch. ``reads``
+    names the layers whose results are its inputs, empty where that is not known.
     """
 
     name: str
@@ -179,6 +177,7 @@ class Vector:
     comparisons: int = 0
     parameter_bits: int = 0
     fused: bool = False
+    reads: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = "additions multiplications comparisons parameter_bits"

@@ -1,7 +1,8 @@
-"""Figures of a report: cycles and energy of every layer as stacked bars."""
+"""Figures of a report: cycles and energy of every layer as stacked bars, and a roofline."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -23,10 +24,16 @@ _COMPONENTS = (
     ("input_sram", "input SRAM", "#2e7d5b"),
     ("weight_sram", "weight SRAM", "#7fb69a"),
     ("output_sram", "output SRAM", "#c5dfd0"),
+    ("map_sram", "map SRAM", "#e3efe7"),
     ("dram", "DRAM", "#d1495b"),
     ("vector", "element-wise", "#edae49"),
+    ("idle", "idle clocks", "#6c757d"),
+    ("leakage", "leakage", "#ced4da"),
 )
 _MOST_LABELS = 60
+_MOST_POINTS = 12
+#: Points of a roofline within these shares of a decade are named together.
+_NEAR = (0.4, 0.12)
 _CYCLE_UNITS = ((1.0, "cycles"), (1e3, "thousand cycles"), (1e6, "million cycles"))
 _ENERGY_UNITS = ((1.0, "energy, pJ"), (1e3, "energy, nJ"), (1e6, "energy, µJ"), (1e9, "energy, mJ"))
 #: No dates and no random names in the files: the same report gives the same bytes.
@@ -52,13 +59,76 @@ def plot(report: Report, path: str | os.PathLike[str], *, format: str = "png") -
         for name, label, colour in _CYCLE_PARTS
     ]
     energies = [
-        (label, colour, [layer.energy_by_component_pj[name] for layer in layers])
+        (label, colour, [layer.energy_by_component_pj.get(name, 0.0) for layer in layers])
         for name, label, colour in _COMPONENTS
     ]
     _stack(above, cycles, _CYCLE_UNITS)
     _stack(below, energies, _ENERGY_UNITS)
     _name_layers(below, [layer.name for layer in layers])
     figure.suptitle(_title(report, left_out), fontsize=11)
+    _save(figure, path, format)
+
+
+def roofline(report: Report, path: str | os.PathLike[str], *, format: str = "png") -> None:
+    """Write the roofline of ``report``: products a clock against products a byte of DRAM traffic.
+
+    A point is a layer on the array, its area is its share of the clocks. Bit-serial units count bit
+    products.
+    """
+    a = report.architecture
+    peak = a.rows * a.columns * a.depth
+    slope = a.dram.bandwidth_bits_per_cycle / 8
+    layers = [layer for layer in report.layers if layer.utilisation and layer.counts.dram_bits]
+    reached = [layer.utilisation * peak for layer in layers]
+    made = [rate * layer.total_cycles for rate, layer in zip(reached, layers, strict=True)]
+    reuse = [n * 8 / layer.counts.dram_bits for n, layer in zip(made, layers, strict=True)]
+    figure = Figure(figsize=(7.5, 5.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    ridge = peak / slope
+    low, high = min([ridge / 16, *reuse]) / 4, max([ridge, *reuse]) * 4
+    axes.plot([low, ridge, high], [low * slope, peak, peak], color="#343a40", linewidth=1.4)
+    clocks = [layer.total_cycles for layer in layers]
+    sizes = [20 + 400 * n / max(sum(clocks), 1) for n in clocks]
+    axes.scatter(reuse, reached, s=sizes, color="#30638e", alpha=0.6, linewidths=0)
+    axes.set(xscale="log", yscale="log", xlim=(low, high))
+    bottom = min([low * slope, *reached]) / 2
+    axes.set_ylim(bottom, peak * 2.5)
+    _name_points(axes, layers, reuse, reached)
+    what = "bit products" if a.flow.style == "popcount" else "products"
+    axes.set_xlabel(f"{what} a byte of DRAM traffic")
+    axes.set_ylabel(f"{what} a clock")
+    axes.annotate(f"{peak:,} {what} a clock", (high, peak), xytext=(-4, 5),
+                  textcoords="offset points", ha="right", fontsize=8)
+    middle = math.sqrt(low * ridge)
+    axes.annotate(f"{slope:g} bytes a clock from {a.dram.kind}", (middle, middle * slope),
+                  xytext=(-8, 4), textcoords="offset points", ha="right", va="bottom", fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(linewidth=0.4, alpha=0.5)
+    axes.set_axisbelow(True)
+    figure.suptitle(f"{report.workload} on {a.name}: a point is a layer, its area the share of "
+                    "the clocks", fontsize=10)
+    _save(figure, path, format)
+
+
+def _name_points(
+    axes: Any, layers: Sequence[LayerReport], x: Sequence[float], y: Sequence[float]
+) -> None:
+    """Name layers, those that take most clocks first; a name stands for all close to its point."""
+    order = sorted(range(len(layers)), key=lambda i: (-layers[i].total_cycles, i))
+    near: dict[int, int] = {}
+    for i in order:
+        close = (j for j in near if abs(math.log10(x[i] / x[j])) < _NEAR[0]
+                 and abs(math.log10(y[i] / y[j])) < _NEAR[1])
+        one = next(close, i)
+        near[one] = near.get(one, -1) + 1
+    for i, others in list(near.items())[:_MOST_POINTS]:
+        text = layers[i].name + (f" and {others} more" if others else "")
+        axes.annotate(text, (x[i], y[i]), xytext=(9, -9), textcoords="offset points",
+                      fontsize=7, ha="left", va="top")
+
+
+def _save(figure: Figure, path: str | os.PathLike[str], format: str) -> None:
     with rc_context({"svg.hashsalt": "hwsim"}):
         figure.savefig(os.fspath(path), dpi=130, format=format, metadata=_METADATA[format])
 
@@ -70,7 +140,7 @@ def _matters(layer: LayerReport, report: Report) -> bool:
 def _title(report: Report, left_out: int) -> str:
     text = (
         f"{report.workload} on {report.architecture.name}: {report.total_cycles:,} cycles, "
-        f"{report.energy_pj / 1e6:,.4g} µJ ({report.architecture.technology}, switching only)"
+        f"{report.energy_pj / 1e6:,.4g} µJ ({report.architecture.technology})"
     )
     return f"{text}\nnot shown, since they cost next to nothing: {left_out}" if left_out else text
 

@@ -1,12 +1,14 @@
 """Named architectures with their sources; ``PRESETS`` lists them all.
 
-Prices are those of one 45 nm table whatever a chip was made in, so that architectures can be
-compared; the text of each preset says what is taken from its source and what is assumed.
+Unless a preset says otherwise, prices are those of one 45 nm table whatever a chip was made in, so
+that architectures can be compared; the text of each preset says what is taken from its source and
+what is assumed. Eyeriss itself is row-stationary: :mod:`hwsim.rowstationary` has its clocks.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from hwsim.architecture import Architecture, Dram, Memory
 
@@ -74,8 +76,33 @@ BISMO_8X256X8 = Architecture(
     "memory sizes, DRAM and prices of standard cells: assumed",
 )
 
+TPU_V1_FULL = Architecture(
+    name="tpu-v1", pe="int8", rows=256, columns=256, dataflow="ws", load="hidden",
+    folds="overlapped", input=_memory(512, 2048, 2048), weights=_memory(256, 2048, 2048),
+    output=_memory(4 * _KB, 8192, 8192), maps=_memory(24 * _KB, 2048, 2048),
+    dram=Dram(kind="DDR3", bandwidth_bits_per_cycle=388),
+    vector_lanes=256, clock_hz=700_000_000, technology="32nm-0.9V",
+    source="Jouppi et al., ISCA 2017: 256 x 256, 700 MHz, 24 MiB buffer for maps, 4 MiB "
+    "accumulators, 34 GB/s weight DRAM, FIFO of four weight tiles, load and skew hidden; 28 nm, "
+    "priced at 32 nm; 512 KiB before the array, maps beyond the buffer in the same DRAM: assumed",
+)
+
+SCALE_SIM_32X32_OS = Architecture(
+    name="scale-sim-32x32-os", pe="int8", rows=32, columns=32, dataflow="os",
+    input=_memory(64, 256, 256), weights=_memory(64, 256, 256), output=_memory(64, 256, 1024),
+    dram=Dram(kind="DDR4", bandwidth_bits_per_cycle=80),
+    vector_lanes=32, clock_hz=1_000_000_000, technology="45nm-0.9V",
+    source="defaults of SCALE-Sim 3.0.0: 32 x 32, 64 kB a memory, 10 words a clock; clock, DRAM, "
+    "ports and a drain through the columns: assumed",
+)
+
+SCALE_SIM_32X32_WS = replace(SCALE_SIM_32X32_OS, name="scale-sim-32x32-ws", dataflow="ws")
+
+SCALE_SIM_32X32_IS = replace(SCALE_SIM_32X32_OS, name="scale-sim-32x32-is", dataflow="is")
+
 PRESETS: tuple[Architecture, ...] = (
     TPU_V1, EYERISS_SIZE_WS, EYERISS_SIZE_OS, EDGE_16X16_OS, GEMMINI_16X16_WS, BISMO_8X256X8,
+    TPU_V1_FULL, SCALE_SIM_32X32_OS, SCALE_SIM_32X32_WS, SCALE_SIM_32X32_IS,
 )
 
 

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwsim.architecture import Architecture
-from hwsim.checks import normalise
+from hwsim.area import Area
+from hwsim.checks import ceil_div, normalise
 from hwsim.counts import Counts
 from hwsim.energy import Price
 from hwsim.mapping import Mapping
 
-#: Version of the JSON layout.
-FORMAT_VERSION = 1
+#: Version of the JSON layout; 2: energies include idle clocks and leakage, areas are reported.
+FORMAT_VERSION = 2
+#: Bits of the words in which DRAM traffic is shown.
+DRAM_WORD_BITS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,8 @@ class LayerReport:
 
     ``compute_cycles``: new work enters the array; ``fill_drain_cycles``: it is loaded, filled or
     emptied; ``stall_cycles``: it waits for memory. ``utilisation`` is the share of the array's
-    products that were wanted, over all clocks of the layer.
+    products that were wanted, over all clocks of the layer. ``sram_words`` are accesses to all
+    SRAMs, each in words of its own width.
     """
 
     name: str
@@ -40,6 +44,7 @@ class LayerReport:
     stall_cycles: int
     utilisation: float
     counts: Counts
+    sram_words: int
     energy_by_component_pj: dict[str, float]
 
     def __post_init__(self) -> None:
@@ -50,6 +55,11 @@ class LayerReport:
     def total_cycles(self) -> int:
         """All clocks of the layer."""
         return self.compute_cycles + self.fill_drain_cycles + self.stall_cycles
+
+    @property
+    def dram_64bit_words(self) -> int:
+        """Traffic with DRAM in words of 64 bits."""
+        return ceil_div(self.counts.dram_bits, DRAM_WORD_BITS)
 
     @property
     def energy_pj(self) -> float:
@@ -77,6 +87,8 @@ class LayerReport:
             "fill_drain_cycles": self.fill_drain_cycles,
             "stall_cycles": self.stall_cycles,
             "utilisation": self.utilisation,
+            "sram_words": self.sram_words,
+            "dram_64bit_words": self.dram_64bit_words,
             "energy_pj": self.energy_pj,
             "energy_by_component_pj": dict(self.energy_by_component_pj),
             "counts": self.counts.as_dict(),
@@ -85,12 +97,16 @@ class LayerReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A workload on an architecture; ``prices`` are those the energies were made with."""
+    """A workload on an architecture.
+
+    ``prices`` are those the energies were made with, ``areas`` the parts of the chip.
+    """
 
     workload: str
     architecture: Architecture
     layers: tuple[LayerReport, ...]
     prices: tuple[Price, ...]
+    areas: tuple[Area, ...]
 
     @property
     def total_cycles(self) -> int:
@@ -99,7 +115,7 @@ class Report:
 
     @property
     def energy_pj(self) -> float:
-        """Switching energy of all layers in pJ."""
+        """Energy of all layers in pJ: switching, idle clocks and leakage."""
         return math.fsum(layer.energy_pj for layer in self.layers)
 
     @property
@@ -113,6 +129,16 @@ class Report:
     def counts(self) -> Counts:
         """Counts of all layers."""
         return sum((layer.counts for layer in self.layers), start=Counts())
+
+    @property
+    def area_by_component_mm2(self) -> dict[str, float]:
+        """mm2 of the parts of the chip that are modelled."""
+        return {area.component: area.mm2 for area in self.areas}
+
+    @property
+    def area_mm2(self) -> float:
+        """mm2 of all of them."""
+        return math.fsum(area.mm2 for area in self.areas)
 
     @property
     def seconds(self) -> float:
@@ -129,6 +155,8 @@ class Report:
             "seconds": self.seconds,
             "energy_pj": self.energy_pj,
             "energy_by_component_pj": self.energy_by_component_pj,
+            "area_mm2": self.area_mm2,
+            "area_by_component_mm2": self.area_by_component_mm2,
             "layers": [layer.as_dict() for layer in self.layers],
             "prices": [
                 {
@@ -136,6 +164,13 @@ class Report:
                     "voltage_v": p.voltage_v, "scaling": p.scaling, "source": p.source,
                 }
                 for p in self.prices
+            ],
+            "areas": [
+                {
+                    "component": area.component, "mm2": area.mm2, "node_nm": area.node_nm,
+                    "scaling": area.scaling, "source": area.source,
+                }
+                for area in self.areas
             ],
         }
 
@@ -161,12 +196,14 @@ class Report:
 
     def to_table(self) -> str:
         """Aligned text for people: a line a layer, totals, and the technology of the energies."""
-        head = ("layer", "kind", "G", "m", "k", "n", "compute cyc", "fill-drain cyc",
-                "stall cyc", "total cyc", "util %", "DRAM kbit", "energy nJ")
+        head = ("layer", "kind", "G", "m", "k", "n", "compute cyc", "fill-drain cyc", "stall cyc",
+                "total cyc", "util %", "SRAM kword", "DRAM kword", "energy nJ")
         rows = [head, *(_table_row(layer) for layer in self.layers)]
-        total = ("all", *[""] * 5, *(str(sum(getattr(layer, f"{part}_cycles") for layer in
-                 self.layers)) for part in ("compute", "fill_drain", "stall")),
-                 str(self.total_cycles), "", f"{self.counts.dram_bits / 1e3:.1f}",
+        parts = (str(sum(getattr(layer, f"{part}_cycles") for layer in self.layers))
+                 for part in ("compute", "fill_drain", "stall"))
+        words = (f"{sum(getattr(layer, name) for layer in self.layers) / 1e3:.1f}"
+                 for name in ("sram_words", "dram_64bit_words"))
+        total = ("all", *[""] * 5, *parts, str(self.total_cycles), "", *words,
                  f"{self.energy_pj / 1e3:.1f}")
         rows.append(total)
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
@@ -180,7 +217,7 @@ class Report:
         a = self.architecture
         size = f"{a.rows} x {a.columns}" + (f" x {a.depth} bits" if a.depth > 1 else "")
         return (
-            f"{self.workload} on {a.name}: {size} {a.pe} PEs, {a.flow.meaning}, "
+            f"{self.workload} on {a.name}: {size} {a.pe} PEs, {a.described}, "
             f"{a.clock_hz / 1e6:g} MHz"
         )
 
@@ -189,10 +226,14 @@ class Report:
         shares = ", ".join(
             f"{name} {100 * pj / total:.1f} %" for name, pj in self.energy_by_component_pj.items()
         )
+        areas = ", ".join(f"{n} {mm2:.4g}" for n, mm2 in self.area_by_component_mm2.items())
         return [
             f"time {self.seconds * 1e3:.4g} ms, energy {total / 1e6:.4g} uJ: {shares}",
-            f"energy: switching only, {self.architecture.technology} prices, DRAM "
-            f"{self.architecture.dram.kind}; sources of every price in the JSON report",
+            f"area {self.area_mm2:.4g} mm2: {areas}",
+            "SRAM words are accesses, each as wide as its memory; DRAM words have "
+            f"{DRAM_WORD_BITS} bits",
+            f"prices and areas: {self.architecture.technology}, DRAM "
+            f"{self.architecture.dram.kind}; sources of all in the JSON report",
         ]
 
 
@@ -203,7 +244,8 @@ def _table_row(layer: LayerReport) -> tuple[str, ...]:
         str(layer.compute_cycles), str(layer.fill_drain_cycles), str(layer.stall_cycles),
         str(layer.total_cycles),
         f"{100 * layer.utilisation:.1f}" if layer.kind == "Gemm" else "",
-        f"{layer.counts.dram_bits / 1e3:.1f}", f"{layer.energy_pj / 1e3:.1f}",
+        f"{layer.sram_words / 1e3:.1f}", f"{layer.dram_64bit_words / 1e3:.1f}",
+        f"{layer.energy_pj / 1e3:.1f}",
     )
 
 

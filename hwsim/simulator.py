@@ -1,17 +1,23 @@
 """The simulator: a workload and an architecture in, a report out.
 
-Layers run one after the other; every layer reads its inputs from DRAM and writes its results there
-(fused work excepted). Clocks and counts come from the closed forms, traffic from the mapping rules,
-energy from one dot product at the end.
+Layers run one after the other; every layer reads its inputs from DRAM and writes its results there,
+fused work and maps that a memory for them holds excepted. Clocks and counts come from the closed
+forms, traffic from the mapping rules, energy from one dot product at the end.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import pairwise
+from typing import Any, NamedTuple
+
 from hwsim import energy
 from hwsim.architecture import Architecture
+from hwsim.area import LANE_UM2, areas, memories, pe_um2
 from hwsim.checks import ceil_div
-from hwsim.counts import Activity, Counts, Problem
+from hwsim.counts import Counts, Problem
 from hwsim.energy import EnergyTable, Price, Tariff
+from hwsim.lanes import Whole, smaller
 from hwsim.layers import Gemm, Layer, Vector, Workload
 from hwsim.mapping import problem
 from hwsim.report import LayerReport, Report
@@ -24,11 +30,19 @@ def simulate(workload: Workload, architecture: Architecture) -> Report:
     Raises ``ValueError`` naming the layer, what was seen and the rule where the PEs cannot
     multiply its operands.
     """
-    prices = tariffs(architecture)
+    prices, kept = tariffs(architecture), _kept(workload, architecture)
+
+    def cost(layer: Layer) -> LayerReport:
+        stays = kept.get(layer.name, _Kept())
+        if isinstance(layer, Gemm):
+            return _gemm(layer, architecture, stays, prices)
+        return _vector(layer, architecture, stays, prices)
+
     return Report(
         workload=workload.name,
         architecture=architecture,
-        layers=tuple(_layer(layer, architecture, prices) for layer in workload.layers),
+        layers=tuple(cost(layer) for layer in workload.layers),
+        areas=areas(architecture),
         prices=tuple({tariff.price.name: tariff.price for tariff in prices}.values()),
     )
 
@@ -36,9 +50,13 @@ def simulate(workload: Workload, architecture: Architecture) -> Report:
 def tariffs(architecture: Architecture) -> tuple[Tariff, ...]:
     """Every line of the bill of this architecture: which count pays which price."""
     table = energy.table(architecture.technology)
+    depth = architecture.depth
     pe = Tariff(
-        component="pe", count="pe_operations", times=architecture.depth,
+        component="pe", count="pe_operations", times=depth,
         price=table.logic(f"pe {architecture.pe}"),
+    )
+    idle = Tariff(
+        component="idle", count="pe_idle_cycles", times=depth, price=table.idle(architecture.pe)
     )
     moves = ("input_register_write_bits", "weight_register_write_bits", "accumulator_move_bits")
     registers = _each("registers", moves, table.logic("register"))
@@ -49,7 +67,8 @@ def tariffs(architecture: Architecture) -> tuple[Tariff, ...]:
         Tariff(component="vector", count=f"{operation}s", price=table.logic(operation))
         for operation in ("addition", "multiplication", "comparison")
     )
-    return (pe, *registers, *_sram_tariffs(architecture, table), *dram, *vector)
+    leakage = _leakage_tariffs(architecture, table)
+    return (pe, *registers, *_sram_tariffs(architecture, table), *dram, *vector, idle, *leakage)
 
 
 def _each(component: str, names: tuple[str, ...], price: Price) -> tuple[Tariff, ...]:
@@ -58,77 +77,126 @@ def _each(component: str, names: tuple[str, ...], price: Price) -> tuple[Tariff,
 
 def _sram_tariffs(a: Architecture, table: EnergyTable) -> tuple[Tariff, ...]:
     """Words read and written of each SRAM, at the price of its size and word width."""
-    memories = (("input_sram", a.input), ("weight_sram", a.weights), ("output_sram", a.output))
     return tuple(
         Tariff(
             component=name, count=f"{name}_{access}_bits", per=memory.word_bits,
-            price=table.sram(name, memory.bytes, memory.word_bits, write=access == "write"),
+            price=table.sram(name, memory.array_bytes, memory.word_bits, write=access == "write"),
         )
-        for name, memory in memories
+        for name, memory in memories(a)
         for access in ("read", "write")
     )
 
 
-def _layer(layer: Layer, architecture: Architecture, prices: tuple[Tariff, ...]) -> LayerReport:
-    match layer:
-        case Gemm():
-            return _gemm(layer, architecture, prices)
-        case Vector():
-            return _vector(layer, architecture, prices)
+def _leakage_tariffs(a: Architecture, table: EnergyTable) -> tuple[Tariff, ...]:
+    """What all SRAMs and the logic leak in every clock, stalls included."""
+    prices = [
+        (table.sram_leakage(name, memory.array_bytes, a.clock_hz), memory.arrays)
+        for name, memory in memories(a)
+    ]
+    prices.append((table.logic_leakage("pe", pe_um2(a), a.clock_hz), 1))
+    prices.append((table.logic_leakage("vector", a.vector_lanes * LANE_UM2, a.clock_hz), 1))
+    return tuple(
+        Tariff(component="leakage", count="cycles", price=price, times=times)
+        for price, times in prices
+    )
 
 
-def _gemm(layer: Gemm, architecture: Architecture, prices: tuple[Tariff, ...]) -> LayerReport:
-    """A layer on the array: groups one after the other, the memory working ahead."""
-    p = problem(layer, architecture)
-    activity = architecture.flow.activity(p, architecture.array) * layer.groups
-    mapping, moved = choose(layer, p, architecture)
-    counts = activity.counts + _memory_counts(p, moved) * layer.groups
-    counts += Counts(parameter_dram_read_bits=layer.parameter_bits, additions=layer.additions)
-    stall = stall_cycles(activity.cycles, counts, *_edges(p, architecture), architecture)
+class _Kept(NamedTuple):
+    """Which maps of a layer wait on the chip: that of its input, and the one it writes."""
+
+    input: bool = False
+    output: bool = False
+
+
+def _kept(workload: Workload, a: Architecture) -> dict[str, _Kept]:
+    """Maps that stay: read by one layer only, the next that runs, and not larger than half.
+
+    Each is decided by itself, so that a larger memory keeps all that a smaller one does [7.4.6].
+    """
+    running = [x for x in workload.layers if isinstance(x, Gemm) or not x.fused]
+    readers = Counter(name for layer in running for name in layer.reads)
+    kept = dict.fromkeys((layer.name for layer in running), _Kept())
+    if a.maps is None:
+        return kept
+    for writer, reader in pairwise(running):
+        alone = reader.reads == (writer.name,) and readers[writer.name] == 1
+        bits = writer.output.elements * a.element.storage_bits(writer.output.bits)
+        if alone and bits <= a.maps.half_bits:
+            kept[writer.name] = kept[writer.name]._replace(output=True)
+            kept[reader.name] = _Kept(input=True)
+    return kept
+
+
+def _gemm(layer: Gemm, a: Architecture, kept: _Kept, prices: tuple[Tariff, ...]) -> LayerReport:
+    """A layer on the array, the memory working ahead."""
+    p = problem(layer, a)
+    activity = a.flow.activity(p, a.array)
+    mapping, moved = choose(layer, p, a, input_on_chip=kept.input)
+    idle = activity.cycles * a.rows * a.columns - activity.counts.pe_operations
+    counts = activity.counts + _memory_counts(p, moved, kept) * layer.groups + Counts(
+        parameter_dram_read_bits=layer.parameter_bits, additions=layer.additions,
+        pe_idle_cycles=idle,
+    )
+    stall = stall_cycles(activity.cycles, counts, *edges(p, a), a)
     cycles = activity.cycles + stall
     return LayerReport(
         name=layer.name, kind="Gemm", groups=layer.groups, m=layer.m, k=layer.k, n=layer.n,
         mapping=mapping,
         compute_cycles=activity.compute_cycles, fill_drain_cycles=activity.fill_drain_cycles,
-        stall_cycles=stall, utilisation=_utilisation(p, layer.groups, cycles, architecture),
-        counts=counts, energy_by_component_pj=energy.bill(prices, counts),
+        stall_cycles=stall, utilisation=_utilisation(p, cycles, a),
+        counts=counts, sram_words=_sram_words(counts, a),
+        energy_by_component_pj=energy.bill(prices, counts, cycles),
     )
 
 
-def _memory_counts(p: Problem, moved: Traffic) -> Counts:
+def _memory_counts(p: Problem, moved: Traffic, kept: _Kept) -> Counts:
     """What the traffic of one group adds: DRAM, and the SRAM sides that face it."""
     results = p.m * p.n
+    source = "map_sram" if kept.input else "input_dram"
+    target = "map_sram" if kept.output else "output_dram"
     return Counts(
-        input_dram_read_bits=moved.input_read_bits,
+        **{f"{source}_read_bits": moved.input_read_bits,
+           f"{target}_write_bits": moved.output_write_bits},
         input_sram_write_bits=moved.input_read_bits,
         weight_dram_read_bits=moved.weight_read_bits,
         weight_sram_write_bits=moved.weight_read_bits,
-        output_dram_write_bits=moved.output_write_bits,
         output_sram_read_bits=results * p.output_bits,
     )
 
 
-def _edges(p: Problem, a: Architecture) -> tuple[int, int]:
-    """Bits of the words that the first clock takes in, and of the last row of results."""
+def _sram_words(counts: Counts, a: Architecture) -> int:
+    """Accesses to all SRAMs, each in words of its own width."""
+    return sum(
+        ceil_div(getattr(counts, f"{name}_{access}_bits"), memory.word_bits)
+        for name, memory in memories(a)
+        for access in ("read", "write")
+    )
+
+
+def edges(p: Any, a: Any) -> tuple[Whole, Whole]:
+    """Bits of the words that the first clock takes in, and of the last row of results [7.4.5]."""
+    last = smaller(a.columns, p.n) * p.output_bits
     if a.dataflow == "ws":
-        first = min(a.columns, p.n) * p.weight_bits
-    elif a.dataflow == "os":
-        first = p.input_bits + p.weight_bits
-    else:
-        slice_bits = min(a.depth, p.k)
-        first = (min(a.rows, p.m) + min(a.columns, p.n)) * slice_bits
-    return first, min(a.columns, p.n) * p.output_bits
+        return smaller(a.columns, p.n) * p.weight_bits, last
+    if a.dataflow == "is":
+        return smaller(a.columns, p.m) * p.input_bits, smaller(a.columns, p.m) * p.output_bits
+    if a.dataflow == "os":
+        return p.input_bits + p.weight_bits, last
+    lines = smaller(a.rows, p.m) + smaller(a.columns, p.n)
+    return lines * smaller(a.depth, p.k), last
 
 
-def _utilisation(p: Problem, groups: int, cycles: int, a: Architecture) -> float:
+def _utilisation(p: Problem, cycles: int, a: Architecture) -> float:
     """Wanted products over those the array could have made; bit products on bit-serial units."""
-    products = groups * p.macs
+    products = p.macs
     if a.element.style == "popcount":
         products *= p.input_bits * p.weight_bits
     return products / (cycles * a.rows * a.columns * a.depth)
 
 
-def _vector(layer: Vector, a: Architecture, prices: tuple[Tariff, ...]) -> LayerReport:
+def _vector(
+    layer: Vector, a: Architecture, kept: _Kept, prices: tuple[Tariff, ...]
+) -> LayerReport:
     """Element-wise work: a lane does one operation, or passes one element, a clock.
 
     Fused work keeps pace with the array and costs no clocks, only its operations and constants.
@@ -141,23 +209,25 @@ def _vector(layer: Vector, a: Architecture, prices: tuple[Tariff, ...]) -> Layer
     if not layer.fused:
         elements = sum(operand.elements for operand in layer.inputs)
         busy = ceil_div(max(layer.operations, elements, layer.output.elements), a.vector_lanes)
-        counts += _vector_memory(layer, a)
-    activity = Activity(compute_cycles=busy, fill_drain_cycles=0, counts=counts)
-    stall = stall_cycles(activity.cycles, counts, 0, 0, a)
+        counts += _vector_memory(layer, a, kept)
+    stall = stall_cycles(busy, counts, 0, 0, a)
     return LayerReport(
         name=layer.name, kind=layer.kind, groups=1, m=0, k=0, n=0, mapping=None,
         compute_cycles=busy, fill_drain_cycles=0, stall_cycles=stall, utilisation=0.0,
-        counts=counts, energy_by_component_pj=energy.bill(prices, counts),
+        counts=counts, sram_words=_sram_words(counts, a),
+        energy_by_component_pj=energy.bill(prices, counts, busy + stall),
     )
 
 
-def _vector_memory(layer: Vector, a: Architecture) -> Counts:
-    """Inputs once from DRAM through the input SRAM, results once back through the output SRAM."""
+def _vector_memory(layer: Vector, a: Architecture, kept: _Kept) -> Counts:
+    """Inputs once through the input SRAM, results once back through the output SRAM."""
     width = a.element.storage_bits
     read = sum(operand.elements * width(operand.bits) for operand in layer.inputs)
     written = layer.output.elements * width(layer.output.bits)
+    source = "map_sram" if kept.input else "input_dram"
+    target = "map_sram" if kept.output else "output_dram"
     return Counts(
-        input_dram_read_bits=read, input_sram_write_bits=read, input_sram_read_bits=read,
+        **{f"{source}_read_bits": read, f"{target}_write_bits": written},
+        input_sram_write_bits=read, input_sram_read_bits=read,
         output_sram_write_bits=written, output_sram_read_bits=written,
-        output_dram_write_bits=written,
     )

@@ -1,190 +1,212 @@
 """The slow, obvious machines: values move through registers, one clock at a time.
 
-Each function takes X (m, k) and W (k, n) as rows of Python ints and returns the product it really
-computed, with the clocks and events it saw. Nothing here is derived: a clock is a loop step, a
-count is an increment where the event happens. :mod:`hwsim.dataflow` must agree, and this file does
-not know it.
+Each function takes X (m, k) and W (k, n) as rows of Python ints, or one of each for every group,
+and returns the product it really computed, with the clocks and events it saw. Nothing here is
+derived: a clock is a loop step, a count is an increment where the event happens.
+:mod:`hwsim.dataflow` must agree, and this file does not know it.
 
-``None`` in a register means that nothing valid is there.
+This file has the output-stationary machine; :mod:`hwsim.stepped_streams` has those where an operand
+stays, :mod:`hwsim.stepped_serial` the bit-serial one.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import TypeAlias
 
-from hwsim.counts import Activity, Array, Counts, Problem
-
-Matrix: TypeAlias = Sequence[Sequence[int]]
-Registers: TypeAlias = list[list[int | None]]
-
-
-def plain_product(X: Matrix, W: Matrix) -> list[list[int]]:
-    """X (m, k) times W (k, n), three loops.
-
-    >>> plain_product([[1, 2]], [[3], [-4]])
-    [[-5]]
-    """
-    columns = list(zip(*W, strict=True))
-    return [[sum(x * w for x, w in zip(row, col, strict=True)) for col in columns] for row in X]
-
-
-def _empty(rows: int, columns: int) -> Registers:
-    return [[None] * columns for _ in range(rows)]
-
-
-class _Machine:
-    """Clocks and events of a run, and the results that have left the array."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self.clocks = 0
-        self.compute = 0
-        self.events: Counter[str] = Counter()
-        self.results: list[list[int | None]] = _empty(problem.m, problem.n)
-
-    def tick(self, computing: bool = False) -> None:
-        self.clocks += 1
-        self.compute += computing
-
-    def finish(self) -> tuple[list[list[int]], Activity]:
-        values = [[v for v in row if v is not None] for row in self.results]
-        return values, Activity(
-            compute_cycles=self.compute,
-            fill_drain_cycles=self.clocks - self.compute,
-            counts=Counts(**self.events),
-        )
+from hwsim.counts import Activity, Array, Problem
+from hwsim.stepped_parts import Claims, Machine, Matrix, Placed, Product, Token
+from hwsim.stepped_parts import count_values as count_values
+from hwsim.stepped_parts import placed_folds as placed_folds
+from hwsim.stepped_parts import plain_product as plain_product
+from hwsim.stepped_streams import (
+    grouped_input_stationary as grouped_input_stationary,
+)
+from hwsim.stepped_streams import (
+    grouped_weight_stationary as grouped_weight_stationary,
+)
+from hwsim.stepped_streams import input_stationary as input_stationary
+from hwsim.stepped_streams import weight_stationary as weight_stationary
 
 
 def output_stationary(
     X: Matrix, W: Matrix, problem: Problem, array: Array
-) -> tuple[list[list[int]], Activity]:
+) -> tuple[Product, Activity]:
     """Run X W on an output-stationary array; returns (product, activity)."""
-    machine = _Machine(problem)
-    for m0 in range(0, problem.m, array.rows):
-        for n0 in range(0, problem.n, array.columns):
-            sums = _os_multiply(X, W, m0, n0, machine, array)
-            _os_drain(sums, m0, n0, machine, array)
-    return machine.finish()
+    (values,), activity = grouped_output_stationary([X], [W], problem, array)
+    return values, activity
 
 
-def _os_multiply(
-    X: Matrix, W: Matrix, m0: int, n0: int, machine: _Machine, array: Array
-) -> Registers:
-    """Stream K steps with one clock of skew a row and column, until the last PE is done."""
-    p, R, C, events = machine.problem, array.rows, array.columns, machine.events
-    inputs, weights, sums = _empty(R, C), _empty(R, C), _empty(R, C)
-    for t in range(p.k + R + C - 2):
-        for r in range(R):
-            step = t - r
-            enters = 0 <= step < p.k and m0 + r < p.m
-            events["input_sram_read_bits"] += p.input_bits * enters
-            inputs[r] = [X[m0 + r][step] if enters else None, *inputs[r][:-1]]
-        top: list[int | None] = []
-        for c in range(C):
-            enters = 0 <= t - c < p.k and n0 + c < p.n
-            events["weight_sram_read_bits"] += p.weight_bits * enters
-            top.append(W[t - c][n0 + c] if enters else None)
-        weights = [top, *weights[:-1]]
-        for r in range(R):
-            for c in range(C):
-                x, w = inputs[r][c], weights[r][c]
-                events["input_register_write_bits"] += p.input_bits * (x is not None)
-                events["weight_register_write_bits"] += p.weight_bits * (w is not None)
-                if x is not None and w is not None:
-                    sums[r][c] = (sums[r][c] or 0) + x * w
-                    events["macs"] += 1
-                    events["pe_operations"] += 1
-        machine.tick(computing=t < p.k)
-    return sums
+def grouped_output_stationary(
+    X: Sequence[Matrix], W: Sequence[Matrix], problem: Problem, array: Array
+) -> tuple[list[Product], Activity]:
+    """Run all groups of a problem on an output-stationary array; returns (products, activity)."""
+    stripes = placed_folds(problem.groups, problem.m, problem.n, array)
+    folds = [fold for group in stripes for stripe in group for fold in stripe]
+    array_of_pes = _Outputs(X, W, problem, array, folds)
+    while array_of_pes.busy():
+        array_of_pes.clock()
+    return array_of_pes.machine.finish()
 
 
-def _os_drain(sums: Registers, m0: int, n0: int, machine: _Machine, array: Array) -> None:
-    """Shift the sums down; the bottom row leaves at every clock."""
-    p, R, events = machine.problem, array.rows, machine.events
-    for t in range(R):
-        for c, value in enumerate(sums[-1]):
-            if value is not None:
-                machine.results[m0 + R - 1 - t][n0 + c] = value
-                events["output_sram_write_bits"] += p.output_bits
-        moved = sum(v is not None for row in sums[:-1] for v in row)
-        events["accumulator_move_bits"] += p.accumulator_bits * moved
-        sums = [[None] * array.columns, *sums[:-1]]
-        machine.tick()
+class _Outputs:
+    """Registers of the output-stationary array: operands, sums, and what is being drained."""
 
+    def __init__(
+        self, X: Sequence[Matrix], W: Sequence[Matrix], p: Problem, array: Array,
+        folds: list[Placed],
+    ) -> None:
+        self.X, self.W, self.p, self.array, self.folds = X, W, p, array, folds
+        self.machine = Machine(p)
+        self.events = self.machine.events
+        R, C = array.rows, array.columns
+        self.inputs: list[list[Token | None]] = [[None] * C for _ in range(R)]
+        self.weights: list[list[Token | None]] = [[None] * C for _ in range(R)]
+        self.sums: list[list[Token | None]] = [[None] * C for _ in range(R)]
+        self.chain: list[list[Token | None]] = [[None] * C for _ in range(R)]
+        self.released: dict[tuple[int, int], int] = {}  # (fold, column): clock
+        self.done = 0  # folds that have entered
+        self.starts = self._overlapped() if array.folds == "overlapped" else [0]
 
-def weight_stationary(
-    X: Matrix, W: Matrix, problem: Problem, array: Array
-) -> tuple[list[list[int]], Activity]:
-    """Run X W on a weight-stationary array; returns (product, activity)."""
-    machine = _Machine(problem)
-    rows = array.pass_rows or problem.m
-    for n0 in range(0, problem.n, array.columns):
-        for first in range(0, problem.m, rows):
-            last = min(first + rows, problem.m)
-            for k0 in range(0, problem.k, array.rows):
-                held = _ws_load(W, k0, n0, machine, array)
-                _ws_stream(X, held, (first, last, k0, n0), machine, array)
-    return machine.finish()
+    def _overlapped(self) -> list[int]:
+        """Each fold as early as PEs, chains and the ends of columns are free for it."""
+        claims, starts, clock = Claims(), [], 0
+        for fold in self.folds:
+            while not claims.free(self._claim(clock, len(fold.rows), self.p.k)):
+                clock += 1
+            starts.append(clock)
+        return starts
 
+    def _claim(self, start: int, rows: int, k: int) -> set[tuple[str, int, int]]:
+        wanted = {("pe", r, start + r + t) for r in range(rows) for t in range(k)}
+        if self.array.drain == "columns":
+            done = start + k + rows - 1
+            wanted |= {("end", 0, done + t) for t in range(rows)}
+            wanted |= {("chain", r, start + k + r + t) for r in range(rows) for t in range(rows)}
+        return wanted
 
-def _ws_load(W: Matrix, k0: int, n0: int, machine: _Machine, array: Array) -> Registers:
-    """Shift R rows of weights in from the top, the deepest first."""
-    p, R, events = machine.problem, array.rows, machine.events
-    held = _empty(R, array.columns)
-    for t in range(R):
-        k = k0 + R - 1 - t
-        row: list[int | None] = []
-        for c in range(array.columns):
-            valid = k < p.k and n0 + c < p.n
-            events["weight_sram_read_bits"] += p.weight_bits * valid
-            row.append(W[k][n0 + c] if valid else None)
-        held = [row, *held[:-1]]
-        latched = sum(w is not None for line in held for w in line)
-        events["weight_register_write_bits"] += p.weight_bits * latched
-        machine.tick()
-    return held
+    def busy(self) -> bool:
+        """Whether a fold has yet to enter, or a token is in the array."""
+        waiting = len(self.starts) < len(self.folds)
+        return waiting or self.starts[-1] + self.p.k > self.machine.clocks or self._full()
 
+    def _full(self) -> bool:
+        """Whether an operand still has a PE to go to, or a sum is in the array."""
+        moving = (*map(self._right, (row[:-1] for row in self.inputs)),
+                  *self._down(self.weights[:-1]))
+        return any(t is not None for row in (*moving, *self.sums, *self.chain) for t in row)
 
-def _ws_stream(
-    X: Matrix, held: Registers, span: tuple[int, int, int, int], machine: _Machine, array: Array
-) -> None:
-    """Rows of X enter from the left, skewed; sums run down and are added up under the columns."""
-    p, R, C, events = machine.problem, array.rows, array.columns, machine.events
-    first, last, k0, n0 = span
-    inputs, sums = _empty(R, C), _empty(R, C)
-    for t in range(last - first + R + C - 2):
-        for r in range(R):
-            m = first + t - r
-            enters = first <= m < last and k0 + r < p.k
-            events["input_sram_read_bits"] += p.input_bits * enters
-            inputs[r] = [X[m][k0 + r] if enters else None, *inputs[r][:-1]]
-        above: list[list[int | None]] = [[None] * C, *sums[:-1]]
-        sums = _empty(R, C)
-        for r in range(R):
-            for c in range(C):
-                x, w, carried = inputs[r][c], held[r][c], above[r][c]
-                events["input_register_write_bits"] += p.input_bits * (x is not None)
-                if x is not None and w is not None:
-                    sums[r][c] = (carried or 0) + x * w
-                    events["macs"] += 1
-                    events["pe_operations"] += 1
-                elif carried is not None:
-                    sums[r][c] = carried
-                    events["accumulator_move_bits"] += p.accumulator_bits
-        for c in range(C):
-            _ws_accumulate(sums[-1][c], first + t - (R - 1) - c, n0 + c, machine)
-        machine.tick(computing=t < last - first)
+    def clock(self) -> None:
+        """One clock: sums that are done go down, operands move and meet."""
+        t = self.machine.clocks
+        self._drain(t)
+        self._feed(t)
+        for r in range(self.array.rows):
+            for c in range(self.array.columns):
+                self._multiply(r, c, t)
+        entering = (0 <= t - start < self.p.k for start in self.starts[self.done :])
+        self.machine.compute += any(entering)
+        self.machine.clocks += 1
+        entered = self.starts[-1] + self.p.k <= self.machine.clocks
+        if len(self.starts) < len(self.folds) and entered and not self._full():
+            self.starts.append(self.machine.clocks)
 
+    def _feed(self, t: int) -> None:
+        """X enters from the left and W from the top, a clock of skew for each row and column."""
+        p, events = self.p, self.events
+        left: list[Token | None] = [None] * self.array.rows
+        top: list[Token | None] = [None] * self.array.columns
+        entered = t - p.k - self.array.rows - self.array.columns
+        while self.done < len(self.starts) and self.starts[self.done] <= entered:
+            self.done += 1
+        for f, start in enumerate(self.starts[self.done :], start=self.done):
+            if start > t:
+                break
+            for r, row in enumerate(self.folds[f].rows):
+                step = t - start - r
+                if 0 <= step < p.k:
+                    x = None if row is None else self.X[row[0]][row[1]][step]
+                    left[r] = Token(x, f, step, -1 if row is None else row[0])
+            for c, column in enumerate(self.folds[f].columns):
+                step = t - start - c
+                if 0 <= step < p.k:
+                    w = None if column is None else self.W[column[0]][step][column[1]]
+                    top[c] = Token(w, f, step, -1 if column is None else column[0])
+        events["input_sram_read_bits"] += p.input_bits * count_values([left])
+        events["weight_sram_read_bits"] += p.weight_bits * count_values([top])
+        for r, row_of in enumerate(self.inputs):
+            self.inputs[r] = [left[r], *self._right(row_of[:-1])]
+        self.weights = [top, *self._down(self.weights[:-1])]
+        events["input_register_write_bits"] += p.input_bits * count_values(self.inputs)
+        events["weight_register_write_bits"] += p.weight_bits * count_values(self.weights)
 
-def _ws_accumulate(value: int | None, m: int, n: int, machine: _Machine) -> None:
-    """Add what leaves a column to the accumulator memory; the first fold only writes."""
-    if value is None:
-        return
-    bits = machine.problem.accumulator_bits
-    before = machine.results[m][n]
-    if before is not None:
-        machine.events["output_sram_read_bits"] += bits
-    machine.results[m][n] = value + (before or 0)
-    machine.events["output_sram_write_bits"] += bits
+    def _right(self, row: list[Token | None]) -> list[Token | None]:
+        """Tokens that go one column further: none beyond the columns of their fold."""
+        return [
+            token if token is not None and c + 1 < len(self.folds[token.fold].columns) else None
+            for c, token in enumerate(row)
+        ]
+
+    def _down(self, rows: list[list[Token | None]]) -> list[list[Token | None]]:
+        """Tokens that go one row further: none beyond the rows of their fold."""
+        return [
+            [
+                token if token is not None and r + 1 < len(self.folds[token.fold].rows) else None
+                for token in row
+            ]
+            for r, row in enumerate(rows)
+        ]
+
+    def _multiply(self, r: int, c: int, t: int) -> None:
+        x, w = self.inputs[r][c], self.weights[r][c]
+        if x is None or w is None:
+            assert x is w, "operands meet"
+            return
+        assert (x.fold, x.step) == (w.fold, w.step), "operands belong together"
+        before, value = self.sums[r][c], None
+        assert (before is None) == (x.step == 0), "one sum a PE"
+        if x.value is not None and w.value is not None and x.group == w.group:
+            already = 0 if before is None or before.value is None else before.value
+            value = already + x.value * w.value
+            self.events["macs"] += 1
+            self.events["pe_operations"] += 1
+        self.sums[r][c] = Token(value, x.fold, x.step)
+        if x.step == self.p.k - 1:
+            self.sums[r][c] = None
+            self._finished(Token(value, x.fold, r), c, t)
+
+    def _finished(self, token: Token, c: int, t: int) -> None:
+        """A sum goes out on the bus, or into the chain of its column; ``step`` is now its row."""
+        r = token.step
+        if self.array.drain == "bus":
+            self._out(token, c)
+            return
+        assert self.chain[r][c] is None, "the chain is free"
+        self.chain[r][c] = token
+        if self.array.folds == "overlapped" and token.value is not None:
+            self.events["accumulator_move_bits"] += self.p.accumulator_bits
+        if r == len(self.folds[token.fold].rows) - 1:
+            self.released[token.fold, c] = t + 1
+
+    def _drain(self, t: int) -> None:
+        """Sums of a column go down together, once the last PE of the fold's column is done."""
+        for r in reversed(range(self.array.rows)):
+            for c, token in enumerate(self.chain[r]):
+                if token is None or t < self.released.get((token.fold, c), t + 1):
+                    continue
+                self.chain[r][c] = None
+                if r == len(self.folds[token.fold].rows) - 1:
+                    self._out(token, c)
+                    continue
+                assert self.chain[r + 1][c] is None, "one sum a link"
+                self.chain[r + 1][c] = token
+                if token.value is not None:
+                    self.events["accumulator_move_bits"] += self.p.accumulator_bits
+
+    def _out(self, token: Token, c: int) -> None:
+        """A result leaves the array."""
+        fold = self.folds[token.fold]
+        row, column = fold.rows[token.step], fold.columns[c]
+        if token.value is None or row is None or column is None:
+            return
+        self.machine.results[row[0], row[1], column[1]] = token.value
+        self.events["output_sram_write_bits"] += self.p.output_bits

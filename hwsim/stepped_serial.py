@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hwsim.counts import Activity, Array, Counts, Problem
-from hwsim.stepped import Matrix
+from hwsim.stepped_parts import Matrix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,15 @@ More memory or more bandwidth never costs a bit or a clock.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from hwsim.architecture import Architecture, Memory
+from hwsim.architecture import Architecture
 from hwsim.checks import ceil_div, normalise
-from hwsim.counts import Counts, Problem
+from hwsim.counts import Problem
+from hwsim.lanes import Whole, larger
 from hwsim.layers import Gemm
-from hwsim.mapping import Mapping, candidates
+from hwsim.loops import Loops, Machine, fetched, orders
+from hwsim.mapping import Mapping, machine, mapping_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,77 +35,42 @@ class Traffic:
         return self.input_read_bits + self.weight_read_bits + self.output_write_bits
 
 
-def swept(bits: int, sweeps: int, resident_bits: int) -> int:
-    """Bits read when an operand passes by ``sweeps`` times and ``resident_bits`` of it may stay.
-
-    The first sweep reads all; every later one reads what did not stay [7.4.1].
-
-    >>> swept(100, 3, 0), swept(100, 3, 40), swept(100, 3, 100)
-    (300, 220, 100)
-    """
-    return bits + (sweeps - 1) * max(0, bits - resident_bits)
-
-
 def traffic(layer: Gemm, p: Problem, architecture: Architecture, mapping: Mapping) -> Traffic:
     """DRAM bits of one group of ``layer``: inputs and weights by their sweeps, outputs once."""
-    sweep = _input_sweep_bits(layer, p, architecture, mapping)
-    inputs = swept(sweep, mapping.input_sweeps, _room(architecture.input, p.input_bits))
-    room = _room(architecture.weights, p.weight_bits)
-    if mapping.order == "inputs-stay":
-        weights = swept(p.k * p.n * p.weight_bits, mapping.weight_sweeps, room)
-    else:
-        whole, rest = divmod(p.n, mapping.tile_n)
-        block = p.k * p.weight_bits
-        weights = whole * swept(block * mapping.tile_n, mapping.weight_sweeps, room)
-        weights += swept(block * rest, mapping.weight_sweeps, room)
+    return _traffic(layer, p, machine(p, architecture), mapping.loops)
+
+
+def _traffic(layer: Gemm, p: Problem, site: Machine, loops: Loops) -> Traffic:
+    inputs, weights = fetched(p, layer.geometry, site, loops)
     return Traffic(
-        input_read_bits=inputs,
-        weight_read_bits=weights,
+        input_read_bits=inputs * p.input_bits,
+        weight_read_bits=weights * p.weight_bits,
         output_write_bits=p.m * p.n * p.output_bits,
     )
 
 
-def _room(memory: Memory, bits: int) -> int:
-    """Bits of whole elements that half of the memory keeps."""
-    return memory.half_bits // bits * bits
+def choose(
+    layer: Gemm, p: Problem, architecture: Architecture, *, input_on_chip: bool = False
+) -> tuple[Mapping, Traffic]:
+    """The candidate that moves the fewest DRAM bits, then the fewest bits, the first of equals.
 
-
-def _input_sweep_bits(layer: Gemm, p: Problem, a: Architecture, mapping: Mapping) -> int:
-    """Bits that one sweep over the input reads: every element once, if what is used again stays.
-
-    Else every window is fetched by itself [7.4.2].
+    Where the input waits on the chip it costs no DRAM bits.
     """
-    stored = layer.input.elements // layer.groups * p.input_bits
-    if overlap_elements(layer, p, a, mapping) * p.input_bits <= a.input.half_bits:
-        return stored
-    return max(stored, p.m * p.k * p.input_bits)
+    site = machine(p, architecture)
+    found = (loops for loops in orders(p, layer.geometry, site) if loops.usable)
+    options = [(loops, _traffic(layer, p, site, loops)) for loops in found]
 
+    def bits(option: tuple[Loops, Traffic]) -> tuple[int, int]:
+        moved = option[1]
+        return moved.bits - moved.input_read_bits * input_on_chip, moved.bits
 
-def overlap_elements(layer: Gemm, p: Problem, a: Architecture, mapping: Mapping) -> int:
-    """Input elements that a sweep must hold so that none is fetched twice within it [7.4.2].
-
-    Output-stationary: all that the windows of one fold touch. Weight-stationary: the rows under one
-    window, in the channels of one slice of K, or in all if a sweep is several passes; and a whole
-    map of one channel where a slice ends in the middle of its kernel.
-    """
-    window = layer.geometry
-    if mapping.dataflow != "ws":
-        return window.live_elements(min(a.rows, p.m), window.channels)
-    area = p.k // window.channels
-    channels = ceil_div(a.rows, area) + 1 if mapping.weight_sweeps == 1 else window.channels
-    shared = window.live_elements(p.m, 1) if a.rows % area and p.k > a.rows else 0
-    return window.live_elements(1, channels) + shared
-
-
-def choose(layer: Gemm, p: Problem, architecture: Architecture) -> tuple[Mapping, Traffic]:
-    """The candidate that moves the fewest bits, the first of equals."""
-    options = [(m, traffic(layer, p, architecture, m)) for m in candidates(layer, architecture)]
-    return min(options, key=lambda option: option[1].bits)
+    loops, moved = min(options, key=bits)
+    return mapping_of(architecture, loops), moved
 
 
 def stall_cycles(
-    array_cycles: int, counts: Counts, first_bits: int, last_bits: int, architecture: Architecture
-) -> int:
+    array_cycles: Whole, counts: Any, first_bits: Whole, last_bits: Whole, architecture: Any
+) -> Whole:
     """Clocks in which the array waits: never negative, and falling with every bandwidth [7.4.5].
 
     The words of the first clock (``first_bits``) must arrive before the array starts, the last row
@@ -111,12 +79,15 @@ def stall_cycles(
     """
     a, c = architecture, counts
     rate = a.dram.bandwidth_bits_per_cycle
-    between = max(0, c.dram_bits - first_bits - last_bits)
-    ports = (
+    between = larger(0, c.dram_bits - first_bits - last_bits)
+    overlapped = larger(array_cycles, ceil_div(between, rate))
+    ports = [
         (c.input_sram_read_bits, a.input), (c.input_sram_write_bits, a.input),
         (c.weight_sram_read_bits, a.weights), (c.weight_sram_write_bits, a.weights),
         (c.output_sram_read_bits, a.output), (c.output_sram_write_bits, a.output),
-    )
-    slowest = max(ceil_div(bits, memory.bandwidth_bits_per_cycle) for bits, memory in ports)
-    overlapped = max(array_cycles, ceil_div(between, rate), slowest)
+    ]
+    if a.maps is not None:
+        ports += [(c.map_sram_read_bits, a.maps), (c.map_sram_write_bits, a.maps)]
+    for bits, memory in ports:
+        overlapped = larger(overlapped, ceil_div(bits, memory.bandwidth_bits_per_cycle))
     return ceil_div(first_bits, rate) + overlapped + ceil_div(last_bits, rate) - array_cycles

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,17 @@ class _Reader:
             else:
                 moves_nothing = isinstance(node.op, waist.Reshape)
                 layers.append(self._vector(node, node.name in fused_into or moves_nothing))
+            reads = dict.fromkeys(self._writer(name, fused_into) for name in node.inputs)
+            known = tuple(name for name in reads if name is not None)
+            layers[-1] = replace(layers[-1], reads=known)
         return Workload(name=self.program.name, layers=tuple(layers))
+
+    def _writer(self, name: str, fused_into: dict[str, str]) -> str | None:
+        """The layer that writes this value to memory; None for the input and for constants."""
+        node = self._producer(name)
+        if node is not None and isinstance(node.op, waist.Reshape):
+            return self._writer(node.inputs[0], fused_into)
+        return None if node is None else fused_into.get(name, name)
 
     def _producer(self, name: str) -> waist.Node | None:
         return next((node for node in self.program.nodes if node.name == name), None)

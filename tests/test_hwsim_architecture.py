@@ -21,7 +21,20 @@ def test_toml_is_read(tmp_path):
     assert (a.rows, a.columns, a.depth, a.flow.name) == (4, 6, 1, "ws")
     assert a.weights == Memory(bytes=2048, word_bits=48, bandwidth_bits_per_cycle=48)
     # Half of 4096 bytes over six columns of 32-bit sums.
+    assert a.described == "weight-stationary"
     assert a.array.pass_rows == 4096 * 8 // 2 // (6 * 32)
+
+
+def test_toml_with_every_option(tmp_path):
+    text = TOML.replace("rows = 4", 'rows = 4\nload = "hidden"\nfolds = "overlapped"\n'
+                        'edges = "cut"\ngrouping = "packed"')
+    maps = "[maps]\nbytes = 640\nword_bits = 64\nbandwidth_bits_per_cycle = 64\nbanks = 5\n"
+    a = read(tmp_path, text.replace("[dram]", maps + "[dram]"))
+    assert a.described == (
+        "weight-stationary, load hidden, folds overlapped, edges cut, grouping packed")
+    assert a.array.folds == "overlapped"
+    assert (a.maps.arrays, a.maps.array_bytes, a.maps.half_bits) == (5, 128, 2560)
+    assert from_dict(a.as_dict()) == a
 
 
 @pytest.mark.parametrize("preset", presets.PRESETS, ids=lambda p: p.name)
@@ -42,8 +55,9 @@ def test_bandwidths_of_presets_feed_their_arrays():
     """No preset waits for its own SRAMs: a port carries at least what the array takes a clock."""
     for a in presets.PRESETS:
         lanes = a.depth if a.flow.style == "popcount" else 8
-        assert a.input.bandwidth_bits_per_cycle >= a.rows * lanes
-        assert a.weights.bandwidth_bits_per_cycle >= a.columns * lanes
+        left, top = (a.columns, a.rows) if a.dataflow == "is" else (a.rows, a.columns)
+        assert a.input.bandwidth_bits_per_cycle >= left * lanes
+        assert a.weights.bandwidth_bits_per_cycle >= top * lanes
         assert a.output.bandwidth_bits_per_cycle >= a.columns * 32
 
 
@@ -56,7 +70,17 @@ BROKEN = [
     ("rows = 4\n", "", "field 'rows' is missing"),
     ("rows = 4", "rows = ", "Invalid value"),
     ('pe = "int8"', 'pe = "int7"', "PE kind 'int7': exist int8"),
-    ('dataflow = "ws"', 'dataflow = "rs"', "dataflow 'rs', exist os, ws"),
+    ('dataflow = "ws"', 'dataflow = "rs"', "dataflow 'rs', exist os, ws, is, bitserial; row"),
+    ('dataflow = "ws"', 'dataflow = "os"\nload = "hidden"', "load='hidden', rule 'exposed'"),
+    ('dataflow = "ws"', 'dataflow = "ws"\ndrain = "bus"', "drain='bus', rule 'columns' on 'ws'"),
+    ("rows = 4", 'rows = 4\nfolds = "back"', "folds='back', rule 'drained' or 'overlapped'"),
+    ("rows = 4", "rows = 4\nedges = 3", "edges=3, rule 'full' or 'cut'"),
+    ("rows = 4", "rows = 4\nmaps = 3", "[maps] maps: 3, rule a table"),
+    ("word_bits = 48", "word_bits = 48\nbanks = 0", "[weights] Memory: banks=0, rule an integer"),
+    ("word_bits = 48", "word_bits = 24\nbanks = 1", "a word a bank: 1 banks of 24-bit words"),
+    ("word_bits = 48", "word_bits = 48\nbanks = 3", "bytes=2048, rule a multiple of banks=3"),
+    ("[dram]", "[maps]\nbytes = 64\nword_bits = 8\nbandwidth_bits_per_cycle = 8\n[dram]",
+     "maps bandwidth_bits_per_cycle=8, rule at least that of input and DRAM: 64"),
     ('dataflow = "ws"', 'dataflow = "bitserial"', "needs popcount PEs, 'int8' is mac"),
     ('dataflow = "ws"', 'dataflow = "ws"\ndepth = 4', "depth=4, rule 1 on 'ws'"),
     ('technology = "45nm-0.9V"', 'technology = "7nm"', "technology '7nm': exist 45nm-0.9V"),

@@ -31,14 +31,16 @@ def test_table_of_a_topology(capsys):
 
 
 def test_program_as_json_with_csv_and_plot(program, tmp_path, capsys):
-    figure, table = tmp_path / "f.png", tmp_path / "t.csv"
-    arguments = ["simulate", program, *EDGE, "--json", "--csv", str(table), "--plot", str(figure)]
+    figure, table, roof = (tmp_path / name for name in ("f.png", "t.csv", "r.svg"))
+    arguments = ["simulate", program, *EDGE, "--json", "--csv", str(table), "--plot", str(figure),
+                 "--roofline", str(roof)]
     assert main(arguments) == 0
     data = json.loads(capsys.readouterr().out)
     assert [layer["name"] for layer in data["layers"]][:2] == ["c1", "a1"]
     assert table.read_text().startswith("name,kind,groups")
     assert figure.read_bytes().startswith(b"\x89PNG")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["f.png", "small.prog", "t.csv"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["f.png", "r.svg", "small.prog", "t.csv"]
+    assert "<svg" in roof.read_text()
     assert figure.stat().st_mode & 0o777 == 0o666 & ~current_umask()
 
 
@@ -92,6 +94,7 @@ def bad(tmp_path) -> list[tuple[list[str], str]]:
         (["simulate", net, *EDGE, "--csv", str(tmp_path / "no" / "x.csv")], "x.csv: No such file"),
         (["simulate", net, *EDGE, "--plot", str(tmp_path / "x.gif"), "--csv",
           str(tmp_path / "x.csv")], "x.gif: rule a name that ends in .png, .svg, .pdf"),
+        (["simulate", net, *EDGE, "--roofline", "x"], "--roofline x: rule a name that ends in"),
         (["simulate", net, *EDGE, "--topology", "lstm"], "invalid choice: 'lstm'"),
         (["simulate", net], "--arch"),
         (["sweep"], "invalid choice: 'sweep'"),
@@ -99,7 +102,7 @@ def bad(tmp_path) -> list[tuple[list[str], str]]:
     ]
 
 
-@pytest.mark.parametrize("case", range(14))
+@pytest.mark.parametrize("case", range(15))
 def test_bad_input_gets_one_line_and_leaves_nothing(tmp_path, capsys, case):
     arguments, seen = bad(tmp_path)[case]
     before = sorted(tmp_path.iterdir())

@@ -14,10 +14,10 @@ from hwsim_cases import ALEXNET, conv, gemm, small_program
 
 import hwsim
 from hwsim import dataflow, presets, stepped
-from hwsim.architecture import Architecture
+from hwsim.architecture import Architecture, Memory
 from hwsim.counts import Array, Problem
 from hwsim.layers import Gemm, Operand, Vector, Workload
-from hwsim.plot import plot
+from hwsim.plot import plot, roofline
 from hwsim.simulator import simulate
 
 ALL = pytest.mark.parametrize("preset", presets.PRESETS, ids=lambda p: p.name)
@@ -32,9 +32,11 @@ def test_alexnet_adds_up(preset):
     assert report.counts.macs == workload.macs == 724_406_816
     parts = report.energy_by_component_pj
     assert report.energy_pj == pytest.approx(math.fsum(parts.values()))
-    assert list(parts) == [
+    assert [name for name in parts if name != "map_sram"] == [
         "pe", "registers", "input_sram", "weight_sram", "output_sram", "dram", "vector",
+        "idle", "leakage",
     ]
+    assert ("map_sram" in parts) == (preset.maps is not None)
     for layer in report.layers:
         assert 0 < layer.utilisation <= 1
         assert layer.stall_cycles >= 0
@@ -63,6 +65,60 @@ def test_groups_are_independent_products():
     assert a.compute_cycles == 2 * b.compute_cycles
     assert a.fill_drain_cycles == 2 * b.fill_drain_cycles
     assert a.counts == b.counts * 2
+
+
+def test_depthwise_packs_its_groups():
+    """16 channels of 3 x 3 on 16 x 16: one group a fold, or 1 row fold of 16 // 9 groups."""
+    serial = presets.GEMMINI_16X16_WS
+    wide = replace(serial, rows=32)
+    work = Workload(name="w", layers=(conv(8, 3, 16, 16, pad=1, groups=16),))
+    plain, packed = (simulate(work, replace(wide, grouping=how)) for how in ("serial", "packed"))
+    assert plain.layers[0].compute_cycles == 16 * 64
+    assert packed.layers[0].compute_cycles == 6 * 64  # three groups of nine rows at a time
+    assert plain.counts.dram_bits == packed.counts.dram_bits
+    assert plain.counts.macs == packed.counts.macs
+
+
+def chain() -> Workload:
+    """c1 -> c2 -> add(c2, c1): the map of c1 has two readers, that of c2 one."""
+    first, second = (replace(conv(8, 3, 4, 4, pad=1), name=name) for name in ("c1", "c2"))
+    add = Vector(name="add", kind="Add", inputs=(second.output, first.output),
+                 output=second.output, additions=256, reads=("c2", "c1"))
+    last = replace(conv(8, 3, 4, 4, pad=1), name="c3", reads=("add",))
+    return Workload(name="w", layers=(first, replace(second, reads=("c1",)), add, last))
+
+
+def with_maps(size: int) -> Architecture:
+    maps = Memory(bytes=size, word_bits=128, bandwidth_bits_per_cycle=128)
+    return replace(presets.EDGE_16X16_OS, maps=maps)
+
+
+def test_maps_that_fit_wait_on_the_chip():
+    """Four channels of 8 x 8 bytes: 2048 bits. Only the map of add is read once, by the next."""
+    without = simulate(chain(), presets.EDGE_16X16_OS)
+    small, large = (simulate(chain(), with_maps(size)) for size in (511, 512))
+    assert small.counts.map_sram_write_bits == 0
+    assert small.counts.dram_bits == without.counts.dram_bits
+    assert large.counts.map_sram_write_bits == large.counts.map_sram_read_bits == 2048
+    assert large.counts.dram_bits == without.counts.dram_bits - 2 * 2048
+    assert large.total_cycles <= without.total_cycles
+    assert [x.counts.map_sram_write_bits for x in large.layers] == [0, 0, 2048, 0]
+    # Where nothing is known of the readers, nothing stays.
+    unknown = Workload(name="w", layers=tuple(replace(x, reads=()) for x in chain().layers))
+    assert simulate(unknown, with_maps(10**6)).counts.map_sram_write_bits == 0
+
+
+def test_more_room_for_maps_never_costs():
+    workload = hwsim.from_program(small_program(), batch=3)
+    before = simulate(workload, presets.EDGE_16X16_OS)
+    for size in (1, 100, 300, 400, 1000, 3000, 10**5):
+        after = simulate(workload, with_maps(size))
+        assert after.counts.dram_bits <= before.counts.dram_bits
+        assert after.total_cycles <= before.total_cycles
+        before = after
+    kept = [x.name for x in before.layers if x.counts.map_sram_write_bits]
+    # c2 is read twice, by its own threshold and by the sum; the last result leaves the chip.
+    assert kept == ["c1", "sum", "a3", "max", "mean"]
 
 
 def test_cycles_are_those_of_the_stepped_machine():
@@ -139,7 +195,7 @@ def test_csv_has_units_in_its_columns():
     plain = {"name", "kind", "groups", "m", "k", "n", "utilisation", "order", "macs",
              "pe_operations", "additions", "multiplications", "comparisons"}
     for column in set(rows[0]) - plain:
-        assert column.endswith(("_cycles", "_bits", "_pj"))
+        assert column.endswith(("_cycles", "_bits", "_pj", "_words"))
     assert sum(int(row["total_cycles"]) for row in rows) == report.total_cycles
 
 
@@ -156,7 +212,9 @@ def test_plots_are_written_the_same_every_time(tmp_path, format):
     report = simulate(hwsim.from_program(small_program()), presets.EDGE_16X16_OS)
     for name in ("a", "b"):
         plot(report, tmp_path / name, format=format)
+        roofline(report, tmp_path / f"roof {name}", format=format)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert (tmp_path / "roof a").read_bytes() == (tmp_path / "roof b").read_bytes()
 
 
 def test_plot_of_many_layers_and_of_one(tmp_path):
@@ -200,7 +258,7 @@ def test_counts_by_hand():
         "output_dram_write_bits": 12 * 32,
     }
     assert counts_of(replace(presets.EDGE_16X16_OS, rows=2, columns=2), layer) == {
-        "macs": 24, "pe_operations": 24,
+        "macs": 24, "pe_operations": 24, "pe_idle_cycles": 4 * (2 + 2 * 2 + 2 - 2) * 4 - 24,
         "input_sram_read_bits": 2 * 6 * 8, "input_register_write_bits": 2 * 2 * 6 * 8,
         "weight_sram_read_bits": 2 * 8 * 8, "weight_register_write_bits": 2 * 2 * 8 * 8,
         # Row folds of 2 and 1: in each column one sum makes one move, then one makes one.
@@ -208,7 +266,7 @@ def test_counts_by_hand():
         "output_sram_write_bits": 12 * 32, "output_sram_read_bits": 12 * 32, **memory_side,
     }
     assert counts_of(replace(presets.GEMMINI_16X16_WS, rows=2, columns=2), layer) == {
-        "macs": 24, "pe_operations": 24,
+        "macs": 24, "pe_operations": 24, "pe_idle_cycles": 2 * (3 + 2 * 2 + 2 - 2) * 4 - 24,
         "input_sram_read_bits": 2 * 6 * 8, "input_register_write_bits": 2 * 2 * 6 * 8,
         "weight_sram_read_bits": 8 * 8, "weight_register_write_bits": 4 * (1 + 2) * 8,
         "output_sram_write_bits": 12 * 32, "output_sram_read_bits": 12 * 32, **memory_side,
@@ -217,7 +275,7 @@ def test_counts_by_hand():
         layer, input=Operand(lo=0, hi=3, elements=6), weights=Operand(lo=-1, hi=1, elements=8)
     )
     assert counts_of(replace(presets.BISMO_8X256X8, rows=2, columns=2, depth=1), narrow) == {
-        "macs": 24, "pe_operations": 24 * 4,
+        "macs": 24, "pe_operations": 24 * 4, "pe_idle_cycles": (2 * 2 * 2 * 4 + 3) * 4 - 24 * 4,
         "input_sram_read_bits": 2 * 6 * 4, "weight_sram_read_bits": 2 * 8 * 4,
         "output_sram_write_bits": 12 * 20, "output_sram_read_bits": 12 * 20,
         "input_sram_write_bits": 6 * 2, "input_dram_read_bits": 6 * 2,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from dataclasses import replace
 
 import pytest
@@ -13,9 +15,14 @@ from hwsim import presets
 from hwsim.architecture import Architecture
 from hwsim.counts import Counts
 from hwsim.layers import Gemm, Window, Workload
-from hwsim.mapping import Mapping, candidates, problem
+from hwsim.loops import Loops, fetched, overlap_elements, swept
+from hwsim.mapping import candidates, problem
+from hwsim.mapping import machine as site
 from hwsim.simulator import simulate
-from hwsim.traffic import choose, overlap_elements, stall_cycles, swept, traffic
+from hwsim.traffic import choose, stall_cycles, traffic
+
+#: Every case with HWSIM_EXHAUSTIVE=1, else every 37th, which shares no factor with any size.
+STRIDE = 1 if os.environ.get("HWSIM_EXHAUSTIVE") == "1" else 37
 
 
 def with_bytes(base: Architecture, name: str, size: int) -> Architecture:
@@ -47,41 +54,128 @@ def grid(rows: range, columns: range) -> list[tuple[int, int]]:
     return [(r, c) for r in rows for c in columns]
 
 
-def executed(layer: Gemm, a: Architecture, mapping: Mapping) -> tuple[int, int]:
-    """Words of X and W read from DRAM by the loops that ``mapping`` stands for, fold by fold."""
+def executed(layer: Gemm, a: Architecture, loops: Loops) -> tuple[int, int]:
+    """Words of X and W read from DRAM by the loops that ``loops`` stands for, fold by fold."""
     X, W = Buffer(a.input.bytes // 2), Buffer(a.weights.bytes // 2)
-    m, k, n = layer.m, layer.k, layer.n
-    if mapping.order == "inputs-stay":
-        for high in blocks(m, mapping.tile_m):
-            for columns in blocks(n, a.columns):
-                for rows in blocks(len(high), a.rows):
-                    X.use(grid(range(high[0], high[-1] + 1), range(k)))
-                    assert set(grid(range(high[0] + rows[0], high[0] + rows[-1]), range(k))) <= (
-                        X.kept | X.slice
-                    )
-                    W.use(grid(range(k), columns))
-        return X.reads, W.reads
-    for wide in blocks(n, mapping.tile_n):
-        W.kept = set()
-        if mapping.dataflow == "os":
-            for rows in blocks(m, a.rows):
-                for columns in blocks(len(wide), a.columns):
-                    X.use(grid(rows, range(k)))
-                    W.use(grid(range(k), range(wide[columns[0]], wide[columns[-1]] + 1)))
-        else:
-            for rows in blocks(m, mapping.tile_m):
-                for ks in blocks(k, a.rows):
-                    for columns in blocks(len(wide), a.columns):
-                        X.use(grid(rows, ks))
-                        W.use(grid(ks, range(wide[columns[0]], wide[columns[-1]] + 1)))
+    WALKS[a.dataflow, loops.order](layer, a, loops, X, W)
     return X.reads, W.reads
 
 
+def os_inputs_stay(layer: Gemm, a: Architecture, loops: Loops, X: Buffer, W: Buffer) -> None:
+    for high in blocks(layer.m, loops.tile_m):
+        for columns in blocks(layer.n, a.columns):
+            for rows in within(high, a.rows):
+                X.use(grid(high, range(layer.k)))
+                assert set(grid(rows, range(layer.k))) <= X.kept | X.slice
+                W.use(grid(range(layer.k), columns))
+
+
+def os_weights_stay(layer: Gemm, a: Architecture, loops: Loops, X: Buffer, W: Buffer) -> None:
+    for wide in blocks(layer.n, loops.tile_n):
+        W.kept = set()
+        for rows in blocks(layer.m, a.rows):
+            for columns in within(wide, a.columns):
+                X.use(grid(rows, range(layer.k)))
+                W.use(grid(range(layer.k), columns))
+
+
+def ws_weights_stay(layer: Gemm, a: Architecture, loops: Loops, X: Buffer, W: Buffer) -> None:
+    for wide in blocks(layer.n, loops.tile_n):
+        W.kept = set()
+        for rows in blocks(layer.m, loops.tile_m):
+            for ks in blocks(layer.k, a.rows):
+                for columns in within(wide, a.columns):
+                    X.use(grid(rows, ks))
+                    W.use(grid(ks, columns))
+
+
+def is_inputs_stay(layer: Gemm, a: Architecture, loops: Loops, X: Buffer, W: Buffer) -> None:
+    for high in blocks(layer.m, loops.tile_m):
+        X.kept = set()
+        for filters in blocks(layer.n, loops.tile_n):
+            for ks in blocks(layer.k, a.rows):
+                for rows in within(high, a.columns):
+                    X.use(grid(rows, ks))
+                    W.use(grid(ks, filters))
+
+
+WALKS = {
+    ("os", "inputs-stay"): os_inputs_stay, ("os", "weights-stay"): os_weights_stay,
+    ("ws", "weights-stay"): ws_weights_stay, ("is", "inputs-stay"): is_inputs_stay,
+}
+
+
+def within(whole: range, size: int) -> list[range]:
+    return [range(i, min(i + size, whole.stop)) for i in range(whole.start, whole.stop, size)]
+
+
+def blockings(layer: Gemm, a: Architecture) -> list[Loops]:
+    """Every order with every block that is legal: what is called resident fits half a memory."""
+    m, k, n = layer.m, layer.k, layer.n
+    x_room, w_room = a.input.bytes // 2, a.weights.bytes // 2
+    found = []
+    if a.dataflow == "os":
+        row_folds, column_folds = -(-m // a.rows), -(-n // a.columns)
+        stripe = min(n, a.columns) * k <= w_room
+        for high in range(1, row_folds + 1):
+            tile = min(high * a.rows, m)
+            if tile * k <= x_room and (stripe or high == 1):
+                found.append(Loops("inputs-stay", True, tile, k, 0, 1, -(-row_folds // high)))
+        for wide in range(1, column_folds + 1):
+            tile, fits = min(wide * a.columns, n), min(m, a.rows) * k <= x_room
+            if wide == 1 or (tile * k <= w_room and fits):
+                sweeps = -(-column_folds // wide), row_folds
+                found.append(Loops("weights-stay", True, 0, k, tile, *sweeps))
+        return found
+    turned = a.dataflow == "is"
+    streamed, across = (n, m) if turned else (m, n)
+    rows, folds = min(a.array.pass_rows, streamed), -(-across // a.columns)
+    passes = -(-streamed // rows)
+    for together in range(1, folds + 1):
+        slice_fits = min(a.rows, k) * streamed <= (w_room if turned else x_room)
+        if together > 1 and (together * streamed > a.array.pass_rows or not slice_fits):
+            continue
+        tile, sweeps = min(together * a.columns, across), -(-folds // together)
+        found.append(
+            Loops("inputs-stay", True, tile, a.rows, rows, passes, sweeps) if turned
+            else Loops("weights-stay", True, rows, a.rows, tile, sweeps, passes)
+        )
+    return found
+
+
 EVEN = st.integers(4, 60).map(lambda n: 2 * n)
+MAC = [
+    presets.EDGE_16X16_OS, presets.GEMMINI_16X16_WS,
+    replace(presets.GEMMINI_16X16_WS, dataflow="is"),
+]
+
+
+def check_blockings(a: Architecture, layer: Gemm) -> None:
+    """Every blocking and order: the formula is what the loops read, and the best is chosen."""
+    p, words = problem(layer, a), []
+    for loops in blockings(layer, a):
+        words.append(fetched(p, layer.geometry, site(p, a), loops))
+        assert words[-1] == executed(layer, a, loops), (a, layer, loops)
+    _, moved = choose(layer, p, a)
+    assert (moved.input_read_bits + moved.weight_read_bits) // 8 == min(map(sum, words))
+
+
+@pytest.mark.parametrize("base", MAC, ids=lambda a: a.dataflow)
+def test_every_blocking_and_order_reads_what_its_loops_read(base):
+    """All m, k, n up to 5 on arrays up to 3 x 3 with six sets of memories; see STRIDE."""
+    rooms = [(4, 4, 12), (6, 14, 24), (14, 6, 24), (20, 20, 40), (40, 12, 100), (12, 60, 200)]
+    sizes = range(1, 6)
+    cases = itertools.product(sizes, sizes, sizes, (1, 2, 3), (1, 2, 3), rooms)
+    for m, k, n, rows, columns, room in itertools.islice(cases, 0, None, STRIDE):
+        one = 2 * max(rows, columns)  # what one clock takes in
+        least = (one, one, 8 * columns)
+        sizes_held = tuple(map(max, room, least))
+        a = machine(base, rows=rows, columns=columns, sizes=sizes_held)
+        check_blockings(a, gemm(m, k, n))
 
 
 @given(
-    base=st.sampled_from([presets.EDGE_16X16_OS, presets.GEMMINI_16X16_WS]),
+    base=st.sampled_from(MAC),
     m=st.integers(1, 9), k=st.integers(1, 9), n=st.integers(1, 9),
     rows=st.integers(1, 4), columns=st.integers(1, 4), sizes=st.tuples(EVEN, EVEN, EVEN),
 )
@@ -90,10 +184,11 @@ def test_traffic_is_what_the_executed_loops_read(base, m, k, n, rows, columns, s
     a = machine(base, rows=rows, columns=columns, sizes=sizes)
     layer = gemm(m, k, n)
     p = problem(layer, a)
+    check_blockings(a, layer)
     for mapping in candidates(layer, a):
         moved = traffic(layer, p, a, mapping)
         words = moved.input_read_bits // 8, moved.weight_read_bits // 8
-        assert words == executed(layer, a, mapping)
+        assert words == executed(layer, a, mapping.loops)
 
 
 LAYERS = st.one_of(
@@ -104,23 +199,24 @@ LAYERS = st.one_of(
         batch=st.integers(1, 3), groups=st.integers(1, 2),
     ),
 )
-BASES = st.sampled_from(
-    [presets.EDGE_16X16_OS, presets.GEMMINI_16X16_WS, replace(presets.BISMO_8X256X8, depth=4)]
-)
+BASES = st.sampled_from([*MAC, replace(presets.BISMO_8X256X8, depth=4)])
 SIZES = st.integers(32, 3000)
 
 
 @given(
     base=BASES, layer=LAYERS, sizes=st.tuples(SIZES, SIZES, SIZES), rows=st.integers(1, 4),
-    columns=st.integers(1, 4), which=st.sampled_from(["input", "weights", "output"]),
+    grouping=st.sampled_from(["serial", "packed"]), columns=st.integers(1, 4),
+    which=st.sampled_from(["input", "weights", "output"]),
     more=st.integers(1, 3000), bandwidth=st.integers(1, 64), sram=st.integers(1, 64),
 )
 def test_more_memory_never_costs(
-    base, layer, sizes, rows, columns, which, more, bandwidth, sram
+    base, layer, sizes, rows, grouping, columns, which, more, bandwidth, sram
 ):
     small = machine(
         base, rows=rows, columns=columns, sizes=sizes, bandwidth=bandwidth, sram=sram
     )
+    if small.flow.style == "mac":
+        small = replace(small, grouping=grouping)
     large = with_bytes(small, which, getattr(small, which).bytes + more)
     before, after = (simulate(Workload(name="w", layers=(layer,)), a) for a in (small, large))
     assert after.counts.dram_bits <= before.counts.dram_bits
@@ -128,7 +224,8 @@ def test_more_memory_never_costs(
     for report in (before, after):
         c = report.counts
         p = problem(layer, small)
-        assert c.input_dram_read_bits >= layer.input.elements * p.input_bits
+        needed = min(layer.input.elements, layer.groups * layer.m * layer.k)
+        assert c.input_dram_read_bits >= needed * p.input_bits
         assert c.weight_dram_read_bits >= layer.weights.elements * p.weight_bits
         assert c.output_dram_write_bits == layer.output.elements * p.output_bits
 
@@ -147,7 +244,7 @@ def test_more_bandwidth_never_costs(base, layer, sizes, bandwidth, more, which):
     assert after.total_cycles <= before.total_cycles
 
 
-@pytest.mark.parametrize("base", [presets.EDGE_16X16_OS, presets.GEMMINI_16X16_WS])
+@pytest.mark.parametrize("base", MAC, ids=lambda a: a.dataflow)
 @pytest.mark.parametrize("layer", [gemm(50, 40, 30), conv(9, 3, 4, 8, pad=1, batch=2, groups=2)])
 def test_a_layer_that_fits_is_read_once(base, layer):
     a = machine(base, sizes=(2 * layer.input.elements, 2 * layer.weights.elements, 16000))
@@ -219,7 +316,7 @@ def used(layer: Gemm, position: int, k: int) -> tuple[int, int, int, int] | None
 
 
 @given(
-    base=st.sampled_from([presets.EDGE_16X16_OS, presets.GEMMINI_16X16_WS]),
+    base=st.sampled_from(MAC),
     H=st.integers(3, 7), R=st.integers(1, 3), C=st.integers(1, 5), stride=st.integers(1, 3),
     pad=st.integers(0, 1), batch=st.integers(1, 2), rows=st.integers(1, 9),
     pass_rows=st.integers(1, 60),
@@ -237,6 +334,9 @@ def test_overlap_holds_all_that_a_sweep_uses_again(
     steps = []
     if base.dataflow == "os":
         steps = [grid(ms, range(layer.k)) for ms in blocks(layer.m, rows)]
+    elif base.dataflow == "is":
+        for high in blocks(layer.m, mapping.tile_m):
+            steps += [grid(ms, ks) for ks in blocks(layer.k, rows) for ms in within(high, 2)]
     else:
         for ms in blocks(layer.m, mapping.tile_m):
             steps += [grid(range(m, m + 1), ks) for ks in blocks(layer.k, rows) for m in ms]
@@ -246,8 +346,20 @@ def test_overlap_holds_all_that_a_sweep_uses_again(
             if element is not None:
                 first.setdefault(element, time)
                 last[element] = time
-    held = max(sum(first[e] <= t <= last[e] for e in first) for t in range(len(steps)))
-    assert held <= overlap_elements(layer, problem(layer, a), a, mapping)
+    again = [e for e in first if first[e] < last[e]]
+    held = max(sum(first[e] <= t <= last[e] for e in again) for t in range(len(steps)))
+    p = problem(layer, a)
+    assert held <= overlap_elements(p, layer.geometry, site(p, a), mapping.loops)
+
+
+@pytest.mark.parametrize("base", MAC, ids=lambda a: a.dataflow)
+def test_windows_far_apart_leave_elements_out(base):
+    """1 x 1 at stride 2 on 12 x 12: a quarter of the map is read, whatever the memories hold."""
+    layer = conv(12, 1, 4, 2, stride=2)
+    for size in (64, 4000):
+        a = machine(base, sizes=(size, 64, 4000))
+        _, moved = choose(layer, problem(layer, a), a)
+        assert moved.input_read_bits == 8 * 4 * 6 * 6
 
 
 def test_a_block_of_folds_needs_the_stripe_of_the_other_operand():
@@ -260,7 +372,7 @@ def test_a_block_of_folds_needs_the_stripe_of_the_other_operand():
     p = problem(layer, a)
     words = traffic(layer, p, a, inputs_stay)
     assert (words.input_read_bits // 8, words.weight_read_bits // 8) == (120, 80 + 2 * (80 - 30))
-    assert executed(layer, a, inputs_stay) == (120, 180)
+    assert executed(layer, a, inputs_stay.loops) == (120, 180)
 
 
 def test_swept():

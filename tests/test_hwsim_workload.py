@@ -147,3 +147,11 @@ def test_records_refuse_what_does_not_fit():
 )
 def test_operand_bits(lo, hi, bits):
     assert Operand(lo=lo, hi=hi, elements=1).bits == bits
+
+
+def test_layers_name_the_layers_they_read():
+    reads = {layer.name: layer.reads for layer in from_program(small_program()).layers}
+    assert reads["c1"] == ()  # the image
+    assert reads["c2"] == ("c1",)  # through its fused threshold
+    assert reads["sum"] == ("a2", "c2")
+    assert reads["fc"] == ("mean",)  # through a reshape

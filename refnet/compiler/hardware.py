@@ -53,7 +53,7 @@ def _prices(reports: Iterable[Report]) -> str:
     names = dict.fromkeys(
         f"{r.architecture.technology} with {r.architecture.dram.kind}" for r in reports
     )
-    return f"Energy is of switching only, at the prices of {', '.join(names)} DRAM."
+    return f"Energy with idle clocks and leakage, at the prices of {', '.join(names)} DRAM."
 
 
 def _by_layer(name: str, pairs: Sequence[tuple[MethodResult, Report]]) -> Picture:

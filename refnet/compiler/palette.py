@@ -27,8 +27,11 @@ ENERGY_PARTS = (
     ("input_sram", "input SRAM", GREEN),
     ("weight_sram", "weight SRAM", LIGHT_GREEN),
     ("output_sram", "output SRAM", PALE_GREEN),
+    ("map_sram", "map SRAM", "#d9efe7"),
     ("dram", "DRAM", VERMILLION),
     ("vector", "element-wise", ORANGE),
+    ("idle", "idle clocks", GREY),
+    ("leakage", "leakage", "#c9ced6"),
 )
 
 #: Stages of training, by name of the log.
