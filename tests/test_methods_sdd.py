@@ -162,7 +162,7 @@ def test_the_identity_start_is_a_fixed_point_on_normal_weights():
 @pytest.mark.parametrize("seed", range(8))
 def test_a_planted_factorization_is_found_again(seed):
     rng = np.random.default_rng(seed)
-    X, Y = rng.integers(-1, 2, (25, 4)), rng.integers(-1, 2, (30, 4))
+    X, Y = rng.integers(-1, 2, (30, 4)), rng.integers(-1, 2, (45, 4))
     d = np.array([1.0, 0.6, 0.35, 0.2])
     found = canonical(*semidiscrete(product(X, d, Y), 4, joint=False))
     planted = canonical(X.astype(np.int8), d, Y.astype(np.int8))
