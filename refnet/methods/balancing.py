@@ -39,7 +39,7 @@ def equal_norms(factors: Sequence[Array]) -> tuple[float, ...]:
     >>> equal_norms([np.ones((2, 2)), np.array([8.0])])
     (2.0, 0.5)
     """
-    norms = np.array([np.sqrt(np.sum(np.square(f, dtype=np.float64))) for f in factors])
+    norms = np.array([_norms(np.reshape(f, (-1, 1)))[0] for f in factors])
     return tuple(_levelled(norms).tolist())
 
 
@@ -52,10 +52,18 @@ def equal_component_norms(factors: Sequence[Array]) -> tuple[Reals, ...]:
     widths = {f.shape[-1] for f in factors}
     if len(widths) != 1:
         raise ValueError(f"equal_component_norms: last axes {sorted(widths)}, rule all equal")
-    flat = [np.asarray(f, dtype=np.float64).reshape(-1, f.shape[-1]) for f in factors]
-    norms = np.array([np.sqrt(np.sum(f * f, axis=0)) for f in flat])
+    norms = np.array([_norms(f.reshape(-1, f.shape[-1])) for f in factors])
     columns = np.stack([_levelled(column) for column in norms.T], axis=1)
     return tuple(columns)
+
+
+def _norms(f: Array) -> Reals:
+    """The norm of every column (k,), whatever its order of magnitude."""
+    wide = f.astype(np.float64)
+    largest = np.abs(wide).max(axis=0, initial=0.0)
+    scaled = wide / np.where(largest > 0, largest, 1.0)
+    found: Reals = largest * np.sqrt(np.sum(scaled * scaled, axis=0))
+    return found
 
 
 def _levelled(norms: Reals) -> Reals:
