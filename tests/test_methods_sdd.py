@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import nnls
 
+from refnet.methods import sdd_exact
 from refnet.methods import sdd_loops as loops
 from refnet.methods import sdd_twin as twin
 from refnet.methods.sdd import (
@@ -272,3 +273,26 @@ def test_the_argument_is_not_changed(W):
     kept = W.copy()
     semidiscrete(W, 2)
     assert np.array_equal(W, kept)
+
+
+# --- exact arithmetic ---------------------------------------------------------------------------
+
+integers = st.tuples(st.integers(1, 4), st.integers(1, 5)).flatmap(
+    lambda s: arrays(np.int64, s, elements=st.integers(-5, 5))
+)
+
+
+@given(integers, st.integers(1, 4), st.integers(0, 2), st.permutations(sorted(STARTS)),
+       st.integers(1, 4), st.booleans())
+def test_integers_are_decomposed_as_in_exact_arithmetic(W, k, sweeps, order, count, binary):
+    starts = tuple(order[:count])
+    exact = sdd_exact.semidiscrete(
+        W.tolist(), k, sweeps=sweeps, starts=starts, binary=binary
+    )
+    X, d, Y = semidiscrete(
+        W, k, sweeps=sweeps, starts=starts, identity=False, joint=False, binary=binary
+    )
+    assert [x for x, _, _ in exact] == X.T.tolist()
+    assert [y for _, _, y in exact] == Y.T.tolist()
+    # Entries of a few bits and a few dozen roundings of the residual.
+    assert np.allclose(d, [float(v) for _, v, _ in exact], rtol=1e-12, atol=1e-14)

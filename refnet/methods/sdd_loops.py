@@ -59,8 +59,8 @@ def best_codes(s: Reals, binary: bool, codes: Codes) -> tuple[float, int]:
     total, best, support = 0.0, 0.0, 0
     if binary:
         for i in range(len(s)):
-            codes[i] = 1 if s[i] >= 0 else -1
-            total += size[i]
+            codes[i] = 1 if s[i] >= -_CLOSE * size[0] else -1
+            total += s[i] * codes[i]
         return total, len(s)
     for J in range(1, len(s) + 1):
         total += size[J - 1]
@@ -170,11 +170,8 @@ def greedy(
                 best, best_places = along, places
                 X[i], Y[i] = x, y
         d[i] = settle(best, best_places, least, X[i], Y[i], binary)
-        if d[i] == 0.0:
-            # Nothing is left, for this component and for those after it.
-            X[i:], Y[i:], d[i:] = X[i, 0], Y[i, 0], 0.0
-            return
-        add(R, Rt, -d[i], X[i], Y[i])
+        if d[i] != 0.0:
+            add(R, Rt, -d[i], X[i], Y[i])
 
 
 @compiled

@@ -25,9 +25,10 @@ def signed_sum(rows: Reals, signs: Codes) -> Reals:
 def best_codes(s: Reals, binary: bool) -> tuple[Codes, float]:
     """The codes c that maximise (s^T c)^2 / c^T c, and s^T c."""
     size = np.sort(np.abs(s))[::-1]
-    sums = np.cumsum(size)
     if binary:
-        return np.where(s >= 0, 1, -1).astype(np.int8), float(sums[-1])
+        codes = np.where(s >= -_CLOSE * size[0], 1, -1).astype(np.int8)
+        return codes, float(np.cumsum(s * codes)[-1])
+    sums = np.cumsum(size)
     # Only where a group of equal magnitudes ends may the support end.
     ends = np.append(size[1:] < size[:-1] * (1 - _CLOSE), True) & (size > 0)
     best = 0
@@ -94,9 +95,6 @@ def greedy(
                 best = found
         x, y, along, places = best
         X[i], d[i], Y[i] = settle(along, places, least, x, y, binary)
-        if d[i] == 0:
-            X[i:], Y[i:], d[i:] = binary, binary, 0.0
-            return
         R -= np.outer(d[i] * X[i], Y[i])
 
 
