@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from itertools import product as every
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -24,6 +25,7 @@ from refnet.methods.sdd import (
     squared_error,
 )
 from refnet.quant.ternary import optimal_ternary, ternary_rows
+from refnet.vectors.cli import vectors_in
 
 shapes = st.tuples(st.integers(1, 6), st.integers(1, 7))
 lattice = shapes.flatmap(lambda s: arrays(np.float64, s, elements=st.integers(-4, 4).map(float)))
@@ -286,8 +288,9 @@ integers = st.tuples(st.integers(1, 4), st.integers(1, 5)).flatmap(
        st.integers(1, 4), st.booleans())
 def test_integers_are_decomposed_as_in_exact_arithmetic(W, k, sweeps, order, count, binary):
     starts = tuple(order[:count])
+    half_step = sdd_exact.binary if binary else sdd_exact.ternary
     exact = sdd_exact.semidiscrete(
-        W.tolist(), k, sweeps=sweeps, starts=starts, binary=binary
+        W.tolist(), k, sweeps=sweeps, starts=starts, half_step=half_step
     )
     X, d, Y = semidiscrete(
         W, k, sweeps=sweeps, starts=starts, identity=False, joint=False, binary=binary
@@ -296,3 +299,19 @@ def test_integers_are_decomposed_as_in_exact_arithmetic(W, k, sweeps, order, cou
     assert [y for _, _, y in exact] == Y.T.tolist()
     # Entries of a few bits and a few dozen roundings of the residual.
     assert np.allclose(d, [float(v) for _, v, _ in exact], rtol=1e-12, atol=1e-14)
+
+
+def test_the_golden_decompositions_are_found_from_binary64():
+    folder = Path(__file__).parents[1] / "specs" / "vectors"
+    vectors = [v for v in vectors_in([folder / "semidiscrete.json"]) if v.result == "must"]
+    assert len(vectors) > 30
+    for vector in vectors:
+        given = dict(vector.attributes)
+        X, d, Y = semidiscrete(
+            vector.arrays["W"], given.pop("k"), **given, identity=False, joint=False
+        )
+        wanted = {a.name: a.array() for a in vector.outputs}
+        assert np.array_equal(X, wanted["X"]), vector.id
+        assert np.array_equal(Y, wanted["Y"]), vector.id
+        scales = wanted["numerator"] / wanted["denominator"]
+        assert np.allclose(d, scales, rtol=1e-12, atol=0), vector.id

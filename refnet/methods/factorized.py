@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from refnet.methods.activations import eight_bit_activations
 from refnet.methods.base import FloatArray, LayerData, apply
+from refnet.methods.sampling import draw
 from refnet.methods.sdd import STARTS as STARTS
 from refnet.methods.sdd import Factors, semidiscrete
 from refnet.methods.sdd import joint_scales as joint_scales
@@ -27,7 +28,6 @@ from refnet.methods.sdd import relative_error as relative_error
 from refnet.methods.sdd_loops import Reals
 from refnet.methods.sdd_recovery import recover
 from refnet.methods.sdd_response import reconstruct
-from refnet.methods.sampling import draw
 from refnet.nn import Conv2d, Linear, Module, Sequential
 from refnet.program.types import TERNARY, IntType
 from refnet.quant import QuantConv2d, Quantize, QuantLinear, Uniform

@@ -6,7 +6,7 @@ no two quantities that differ in exact arithmetic lie as close as its rounding t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -16,12 +16,29 @@ Matrix: TypeAlias = list[list[Fraction]]
 Codes: TypeAlias = list[int]
 #: Codes x, scale d, codes y.
 Component: TypeAlias = tuple[Codes, Fraction, Codes]
+#: From s to codes c of the largest (s^T c)^2 / c^T c.
+HalfStep: TypeAlias = Callable[[list[Fraction]], Codes]
 
 _DEAD = Fraction(1, 2**80)
 
 
+def ternary(s: list[Fraction]) -> Codes:
+    """Signs of the J largest magnitudes, J the smallest maximiser of (their sum)^2 / J [6.6.2]."""
+    size = sorted((abs(v) for v in s), reverse=True)
+    sums = [sum(size[:J], Fraction(0)) for J in range(1, len(size) + 1)]
+    # max keeps the first of equals.
+    best = max(range(len(size)), key=lambda J: sums[J] ** 2 / (J + 1))
+    return [0 if abs(v) < size[best] else (v > 0) - (v < 0) for v in s]
+
+
+def binary(s: list[Fraction]) -> Codes:
+    """The signs; that of 0 is +1 [6.6.8]."""
+    return [1 if v >= 0 else -1 for v in s]
+
+
 def semidiscrete(
-    W: Sequence[Sequence[int]], k: int, *, sweeps: int, starts: Sequence[str], binary: bool = False
+    W: Sequence[Sequence[int]], k: int, *, sweeps: int, starts: Sequence[str],
+    half_step: HalfStep = ternary,
 ) -> list[Component]:
     """The k components (x, d, y) of the integer matrix W (m, n): greedy, then refined."""
     if k < 1 or sweeps < 0 or not starts or not W or not W[0]:
@@ -33,21 +50,20 @@ def semidiscrete(
     least = _DEAD * sum(r * r for row in R for r in row)
     found: list[Component] = []
     for i in range(k):
-        runs = [_alternated(R, _start(R, name, i), binary) for name in starts]
-        # max keeps the first of equals.
+        runs = [_alternated(R, _start(R, name, i), half_step) for name in starts]
         best = max(runs, key=lambda run: _gain(R, run[0], run[2]))
-        found.append(_settled(R, best, least, binary))
+        found.append(_settled(R, best, least, half_step))
         _add(R, found[-1], -1)
     for _ in range(sweeps):
         before = list(found)
         for i, (x, d, y) in enumerate(before):
             if d > 0:
                 _add(R, (x, d, y), 1)
-                found[i] = _settled(R, _alternated(R, y, binary), least, binary)
+                found[i] = _settled(R, _alternated(R, y, half_step), least, half_step)
                 _add(R, found[i], -1)
         if found == before:
             break
-    return [_canonical(component) for component in found]
+    return [canonical(component) for component in found]
 
 
 def _start(R: Matrix, name: str, i: int) -> Codes:
@@ -70,23 +86,13 @@ def _times(R: Matrix, y: Codes) -> list[Fraction]:
     return [sum((r * c for r, c in zip(row, y, strict=True)), Fraction(0)) for row in R]
 
 
-def _best_codes(s: list[Fraction], binary: bool) -> Codes:
-    """The codes of the largest (s^T c)^2 / c^T c, of the smallest support among equals."""
-    if binary:
-        return [1 if v >= 0 else -1 for v in s]
-    size = sorted((abs(v) for v in s), reverse=True)
-    sums = [sum(size[:J], Fraction(0)) for J in range(1, len(size) + 1)]
-    best = max(range(len(size)), key=lambda J: sums[J] ** 2 / (J + 1))
-    return [0 if abs(v) < size[best] else (v > 0) - (v < 0) for v in s]
-
-
-def _alternated(R: Matrix, y: Codes, binary: bool) -> Component:
+def _alternated(R: Matrix, y: Codes, half_step: HalfStep) -> Component:
     columns = [list(column) for column in zip(*R, strict=True)]
     x: Codes = []
     for _ in range(ALTERNATIONS):
         before = y
-        x = _best_codes(_times(R, y), binary)
-        y = _best_codes(_times(columns, x), binary)
+        x = half_step(_times(R, y))
+        y = half_step(_times(columns, x))
         if y == before:
             break
     return x, Fraction(0), y
@@ -105,11 +111,14 @@ def _gain(R: Matrix, x: Codes, y: Codes) -> Fraction:
     return _along(R, x, y) ** 2 / places if places else Fraction(0)
 
 
-def _settled(R: Matrix, run: Component, least: Fraction, binary: bool) -> Component:
+def _settled(
+    R: Matrix, run: Component, least: Fraction, half_step: HalfStep
+) -> Component:
     x, _, y = run
     if _gain(R, x, y) > least:
         return x, _along(R, x, y) / _places(x, y), y
-    return [int(binary)] * len(x), Fraction(0), [int(binary)] * len(y)
+    zero = Fraction(0)
+    return half_step([zero] * len(x)), zero, half_step([zero] * len(y))
 
 
 def _add(R: Matrix, component: Component, sign: int) -> None:
@@ -119,7 +128,8 @@ def _add(R: Matrix, component: Component, sign: int) -> None:
             row[j] += sign * c * v * d
 
 
-def _canonical(component: Component) -> Component:
+def canonical(component: Component) -> Component:
+    """The first non-zero code of x is +1 [6.6.7]."""
     x, d, y = component
     sign = next((c for c in x if c), 1)
     return [sign * c for c in x], d, [sign * c for c in y]
