@@ -133,13 +133,14 @@ class Factorized:
 def _fewest(W: Reals, error: float) -> int:
     """The fewest components whose greedy decomposition has a relative error of at most ``error``.
 
-    At most four times the smaller side of W, where the error of normal weights is below 0.01.
+    At most four times the smaller side of W.
     """
     most = 4 * min(W.shape)
     X, d, Y = semidiscrete(W, most, sweeps=0, identity=False, joint=False)
     beta = d**2 * np.count_nonzero(X, axis=0) * np.count_nonzero(Y, axis=0)
     left = np.sum(W**2) - np.cumsum(beta)
-    return int(np.argmax(np.append(left <= error**2 * np.sum(W**2), True)[:most])) + 1
+    enough = np.flatnonzero(left <= error**2 * np.sum(W**2))
+    return int(enough[0]) + 1 if len(enough) else most
 
 
 def _reconstructed(W: Reals, A: Reals, Z: Reals, factors: Factors, sweeps: int) -> Factors:
