@@ -88,6 +88,8 @@ CONTROLS = {
         "codes.trits_back.0007", "codes.masks.0007", "codes.masks_back.0007",
         "maxpool.window.0011", "sumpool.window.0011", "numbers.saturate.0006",
         "programs.classes.0004", "reshape.order.0006", "rounding.ratio.0002",
+        "semidiscrete.greedy.0017", "semidiscrete.greedy.0018", "semidiscrete.refined.0006",
+        "semidiscrete.binary.0004",
         "rounding.requantize_half_even.0013", "rounding.requantize_half_up.0013",
         "rounding.requantize_half_away.0013", "thresholds.levels.0006",
         "solvers.ternary.0005", "solvers.ternary.0006", "solvers.start.0006",

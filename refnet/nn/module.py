@@ -12,7 +12,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -169,6 +169,14 @@ class Module(ABC):
             return f"{type(self).__name__}({', '.join(settings)})"
         inner = "\n".join(settings + below).replace("\n", "\n  ")
         return f"{type(self).__name__}(\n  {inner}\n)"
+
+
+@runtime_checkable
+class Constrained(Protocol):
+    """A module whose parameters have a range that an optimiser may leave."""
+
+    def constrain(self) -> None:
+        """Bring the parameters back into their range; asked after every step of training."""
 
 
 def _keep(name: str, module: Module) -> None:

@@ -18,16 +18,26 @@ class Optimizer(ABC):
     """Holds parameters and moves them against their gradients.
 
     `slots` names the arrays kept for every parameter; they start at zero. `steps` counts the
-    steps taken.
+    steps taken. `rates` are relative learning rates, one for each parameter (None: all 1).
     """
 
     slots: tuple[str, ...]
 
-    def __init__(self, parameters: Sequence[Tensor], lr: float) -> None:
+    def __init__(
+        self, parameters: Sequence[Tensor], lr: float, rates: Sequence[float] | None = None
+    ) -> None:
         if not lr > 0:
             raise ValueError(f"{type(self).__name__}: lr={lr}, must be positive")
         self.parameters = list(parameters)
         self.lr = lr
+        self.rates = None if rates is None else list(rates)
+        if self.rates is not None and (
+            len(self.rates) != len(self.parameters) or not all(rate > 0 for rate in self.rates)
+        ):
+            raise ValueError(
+                f"{type(self).__name__}: {len(self.rates)} rates, must be positive, one for each "
+                f"of {len(self.parameters)} parameters"
+            )
         self.steps = 0
         self._kept: dict[str, list[Array]] = {
             slot: [np.zeros(p.shape, p.dtype) for p in self.parameters] for slot in self.slots
@@ -44,7 +54,7 @@ class Optimizer(ABC):
         """Write into `delta` what to add to `value`; update `kept` in place."""
 
     def step(self, factor: float = 1.0) -> None:
-        """Move every parameter that has a gradient, with learning rate lr * factor.
+        """Move every parameter that has a gradient, with learning rate lr * factor (* its rate).
 
         `factor` is the value of a schedule. Gradients stay until `zero_grad`.
         """
@@ -54,7 +64,8 @@ class Optimizer(ABC):
                 kept = tuple(self._kept[slot][index] for slot in self.slots)
                 value = parameter.numpy()
                 delta = np.empty_like(value)
-                self._move(delta, value, parameter.grad, self.lr * factor, kept)
+                lr = self.lr * factor * (1.0 if self.rates is None else self.rates[index])
+                self._move(delta, value, parameter.grad, lr, kept)
                 delta += value
                 parameter.assign(delta)
 
@@ -101,14 +112,14 @@ class SGD(Optimizer):
 
     def __init__(
         self, parameters: Sequence[Tensor], *, lr: float, momentum: float = 0.0,
-        weight_decay: float = 0.0, nesterov: bool = False,
+        weight_decay: float = 0.0, nesterov: bool = False, rates: Sequence[float] | None = None,
     ) -> None:
         if not 0 <= momentum < 1 or weight_decay < 0 or (nesterov and momentum == 0):
             raise ValueError(
                 f"SGD: momentum={momentum}, weight_decay={weight_decay}, nesterov={nesterov}, must "
                 "be in [0, 1), >= 0, False without momentum"
             )
-        super().__init__(parameters, lr)
+        super().__init__(parameters, lr, rates)
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.nesterov = nesterov
@@ -148,14 +159,14 @@ class Adam(Optimizer):
     def __init__(
         self, parameters: Sequence[Tensor], *, lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0,
-        decoupled: bool = False,
+        decoupled: bool = False, rates: Sequence[float] | None = None,
     ) -> None:
         if not all(0 <= beta < 1 for beta in betas) or not eps > 0 or weight_decay < 0:
             raise ValueError(
                 f"Adam: betas={betas}, eps={eps}, weight_decay={weight_decay}, must be in [0, 1), "
                 "> 0, >= 0"
             )
-        super().__init__(parameters, lr)
+        super().__init__(parameters, lr, rates)
         self.betas = betas
         self.eps = eps
         self.weight_decay = weight_decay

@@ -19,7 +19,7 @@ from refnet.nn.augment import Augment
 from refnet.nn.data import Dataset
 from refnet.nn.datasets import npz
 from refnet.nn.losses import cross_entropy
-from refnet.nn.module import Module
+from refnet.nn.module import Constrained, Module
 from refnet.nn.optim import Adam, Optimizer
 from refnet.nn.schedules import Schedule, cosine
 
@@ -94,6 +94,7 @@ class _Run:
         return {
             "network": repr(self.net), "data": self.data.name, "images": count,
             "optimizer": type(self.optimizer).__name__, **self.optimizer.settings(),
+            "rates": self.optimizer.rates,
             "schedule": [self.schedule(half * steps // 2) for half in range(2 * self.epochs)],
             "epochs": self.epochs, "batch_size": self.batch_size,
             "augment": self.augment is not None,
@@ -103,6 +104,7 @@ class _Run:
     def epoch(self, bar: Any) -> tuple[float, float]:
         """Train on every image once; mean loss and accuracy over the batches."""
         self.net.train()
+        constrained = [m for _, m in self.net.walk() if isinstance(m, Constrained)]
         count = len(self.data.train_images)
         total_loss, right = 0.0, 0
         for batch in self.batches(self.rng.permutation(count)):
@@ -114,6 +116,8 @@ class _Run:
             loss = self.loss(logits, labels)
             loss.backward()
             self.optimizer.step(self.schedule(self.optimizer.steps))
+            for module in constrained:
+                module.constrain()
             value = float(loss)
             if not np.isfinite(value):
                 raise FloatingPointError(

@@ -134,6 +134,15 @@ class QuantWeights(Module):
         """The integer weights, in the shape of the latents."""
         return _codes(self.latent.numpy(), self.type, self.binary).astype(self.type.dtype)
 
+    def constrain(self) -> None:
+        """Clip the latents to half a code beyond the range, where the gradient still passes.
+
+        Beyond, it would not: a latent that the momentum of an optimiser carried there would stay.
+        """
+        self.latent.assign(
+            np.clip(self.latent.numpy(), self.type.lo - 0.5, self.type.hi + 0.5)
+        )
+
     def weight(self) -> Tensor:
         """The real weights ``scale * codes`` as the network uses them."""
         per_filter = (self.scale.size, *(1,) * (self.latent.ndim - 1))

@@ -53,6 +53,8 @@ _RESULT_TYPES: dict[str, str] = {
     "sign": "ternary",
     "support": "int32",
     "z": REAL,
+    "X": "ternary",
+    "Y": "ternary",
 }
 
 

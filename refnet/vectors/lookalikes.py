@@ -16,6 +16,7 @@ from refnet.vectors import wrong_codes as codes
 from refnet.vectors import wrong_numbers as numbers
 from refnet.vectors import wrong_operators as operators
 from refnet.vectors import wrong_records as records
+from refnet.vectors import wrong_semidiscrete as semidiscrete
 from refnet.vectors import wrong_solvers as solvers
 from refnet.vectors.answering import (
     WrongOperator,
@@ -250,6 +251,8 @@ LOOKALIKES: tuple[Lookalike, ...] = (
     _ask("z_goes_to_the_level", ("z_step",), solvers.level_of_y),
     _ask("z_middle_only", ("z_step",), solvers.middle_only),
     _ask("z_penalty_inverted", ("z_step",), solvers.penalty_on_the_level),
+    # The semidiscrete decomposition
+    *(_ask(f"sdd_{wrong.__name__}", ("semidiscrete",), wrong) for wrong in semidiscrete.WRONG),
     # Checks that are missing
     _accept("fields_unchecked", ("unpack_bits", "unpack_planes"), checks.fields_unchecked),
     _accept("trit_bytes_unchecked", ("unpack_trits",), checks.trit_bytes_unchecked),

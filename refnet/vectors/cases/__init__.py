@@ -10,6 +10,7 @@ from refnet.vectors.cases import (
     programs,
     requantize,
     reshape,
+    semidiscrete,
     solvers,
     thresholds,
     work,
@@ -33,4 +34,5 @@ SUBJECTS: tuple[tuple[str, tuple[Case, ...]], ...] = (
     ("programs", programs.CASES),
     ("files", files.CASES),
     ("solvers", solvers.CASES),
+    ("semidiscrete", semidiscrete.CASES),
 )

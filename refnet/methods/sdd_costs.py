@@ -1,0 +1,136 @@
+"""What a factorized layer costs, by shapes: additions, multiplications, bits.
+
+    dense       m n weights; m n multiply-accumulates an output position
+    factorized  k (n + m) trits and k scales; k (n + m) additions and k multiplications a position
+
+A trit takes 2 bits, or 8/5 packed five to a byte, or its entropy where the codes are known. A zero
+trit saves its addition only where hardware skips it. Source: the counts of Wang and Cheng, CVPR
+2017.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Bits of a scale, and of a weight before compression.
+FLOAT_BITS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCost:
+    """A layer W (m, n) in ``groups`` of them, at ``positions`` outputs; k None: left as it is.
+
+    m filters and n inputs are those of one group. ``nonzero`` is the share of trits that are not
+    zero, ``entropy_bits`` the bits of a trit by its entropy; without codes, 1 and log2(3).
+    """
+
+    name: str
+    m: int
+    n: int
+    k: int | None
+    positions: int = 1
+    groups: int = 1
+    nonzero: float = 1.0
+    entropy_bits: float = math.log2(3)
+
+    def __post_init__(self) -> None:
+        sizes = (self.m, self.n, self.positions, self.groups, 1 if self.k is None else self.k)
+        if min(sizes) < 1 or not 0 <= self.nonzero <= 1 or self.entropy_bits < 0:
+            raise ValueError(f"LayerCost: {self}, rule sizes >= 1, nonzero in [0, 1], bits >= 0")
+
+    @property
+    def dense_macs(self) -> int:
+        """Multiply-accumulates before compression."""
+        return self.groups * self.m * self.n * self.positions
+
+    @property
+    def trits(self) -> int:
+        """Entries of X and Y."""
+        return 0 if self.k is None else self.groups * self.k * (self.m + self.n)
+
+    @property
+    def scales(self) -> int:
+        """Entries of D."""
+        return 0 if self.k is None else self.groups * self.k
+
+    @property
+    def multiplications(self) -> int:
+        """Multiplications of one image: those by D."""
+        return self.dense_macs if self.k is None else self.scales * self.positions
+
+    @property
+    def additions(self) -> int:
+        """Additions and subtractions of one image, zeros counted."""
+        return self.dense_macs if self.k is None else self.trits * self.positions
+
+    @property
+    def additions_without_zeros(self) -> float:
+        """Additions where hardware skips zero trits."""
+        return self.additions * (1.0 if self.k is None else self.nonzero)
+
+    @property
+    def dense_bits(self) -> int:
+        """Bits of the weights before compression."""
+        return self.groups * self.m * self.n * FLOAT_BITS
+
+    def bits(self, per_trit: float = 2.0) -> float:
+        """Bits of trits and scales after compression, 32 a weight of a layer left as it is."""
+        if self.k is None:
+            return float(self.dense_bits)
+        return self.trits * per_trit + self.scales * FLOAT_BITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkCost:
+    """Layers and their totals. Multiplications are compared over the factored layers only."""
+
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def factored(self) -> NetworkCost:
+        """The layers that are factored."""
+        return NetworkCost(layers=tuple(row for row in self.layers if row.k is not None))
+
+    @property
+    def fewer_multiplications(self) -> float:
+        """Multiplications before over after."""
+        after = sum(row.multiplications for row in self.layers)
+        return sum(row.dense_macs for row in self.layers) / after
+
+    def compression(self, per_trit: float = 2.0) -> float:
+        """Bits of weights before over after."""
+        before = sum(row.dense_bits for row in self.layers)
+        return before / sum(row.bits(per_trit) for row in self.layers)
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Plain values of every layer, for tables and JSON."""
+        return [
+            {
+                "name": row.name, "m": row.m, "n": row.n, "k": row.k, "groups": row.groups,
+                "additions": row.additions, "additions_without_zeros": row.additions_without_zeros,
+                "multiplications": row.multiplications, "dense_macs": row.dense_macs,
+                "dense_bits": row.dense_bits, "bits": row.bits(), "bits_packed": row.bits(8 / 5),
+                "bits_entropy": row.bits(row.entropy_bits),
+            }
+            for row in self.layers
+        ]
+
+
+def measured(
+    name: str, factors: Sequence[tuple[NDArray[Any], NDArray[Any]]], *, positions: int = 1
+) -> LayerCost:
+    """The cost of a layer from the codes (X, Y) of its groups."""
+    X, Y = factors[0]
+    codes = np.concatenate([part.ravel() for pair in factors for part in pair])
+    shares = np.array([np.mean(codes == c) for c in (-1, 0, 1)])
+    shares = shares[shares > 0]
+    return LayerCost(
+        name=name, m=len(X), n=len(Y), k=X.shape[1], positions=positions, groups=len(factors),
+        nonzero=float(np.mean(codes != 0)), entropy_bits=float(-shares @ np.log2(shares)) + 0.0,
+    )
