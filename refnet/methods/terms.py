@@ -53,7 +53,7 @@ def fit_block_term(
     unit = float(2.0 ** np.frexp(np.abs(wide).max())[1])
     scaled = wide / unit
     best: Fit | None = None
-    for start in (starts.strided, starts.commuting, *(starts.random,) * restarts):
+    for start in (starts.commuting, starts.strided, *(starts.random,) * restarts):
         pair = start(scaled, R, s, t, rng)
         if pair is None:
             continue
