@@ -109,12 +109,12 @@ def eight_bit_chain(layers: Sequential, x: FloatArray) -> Sequential:
     """
     floats = list(layers)
     quantized: list[Module] = []
-    for i, layer in enumerate(floats[:-1]):
-        y = apply(layer, x)
+    for i in range(len(floats) - 1):
+        y = apply(floats[i], x)
         peak = np.abs(y).max(axis=(0, *range(2, y.ndim)))
         peak = np.where(peak > 0, peak, 1.0).astype(y.dtype)
         floats[i + 1] = _scaled_inputs(floats[i + 1], peak)
-        quantized.append(eight_bit(_scaled_outputs(layer, 1 / peak)))
+        quantized.append(eight_bit(_scaled_outputs(floats[i], 1 / peak)))
         y = apply(quantized[-1], x)
         quantized.append(Quantize(Uniform(type=SINT8).fit(y)))
         x = apply(quantized[-1], y)
