@@ -112,9 +112,11 @@ def eight_bit_chain(layers: Sequential, x: FloatArray) -> Sequential:
     for i in range(len(floats) - 1):
         y = apply(floats[i], x)
         peak = np.abs(y).max(axis=(0, *range(2, y.ndim)))
-        peak = np.where(peak > 0, peak, 1.0).astype(y.dtype)
+        # The next layer drops a channel that is silent on all inputs: with no range to take over,
+        # its weights could be the largest of their filter and leave the others no digits.
         floats[i + 1] = _scaled_inputs(floats[i + 1], peak)
-        quantized.append(eight_bit(_scaled_outputs(floats[i], 1 / peak)))
+        gain = 1 / np.where(peak > 0, peak, 1).astype(y.dtype)
+        quantized.append(eight_bit(_scaled_outputs(floats[i], gain)))
         y = apply(quantized[-1], x)
         quantized.append(Quantize(Uniform(type=SINT8).fit(y)))
         x = apply(quantized[-1], y)

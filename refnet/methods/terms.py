@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refnet.methods import starts
-from refnet.methods.als import EXACT, Factors, Fit, als, relative_error
+from refnet.methods.als import EXACT, Factors, Fit, als, orthonormal, relative_error
 from refnet.methods.tucker import Reals, check_ranks, checked
 
 
@@ -75,19 +75,21 @@ def canonical(A: Reals, G: Reals, B: Reals) -> Factors:
     slices of G_r are orthogonal along both ranks and of falling norm (a HOSVD of each term); the
     entry of largest magnitude in each column, the first of equals, is positive.
     """
-    A, G = _turned(A, G)
-    B, swapped = _turned(B, G.transpose(0, 2, 1, 3))
-    G = swapped.transpose(0, 2, 1, 3)
+    A, G = orthonormal(A, G)
+    B, other = orthonormal(B, G.transpose(0, 2, 1, 3))
+    A, G = _turned(A, other.transpose(0, 2, 1, 3))
+    B, other = _turned(B, G.transpose(0, 2, 1, 3))
+    G = other.transpose(0, 2, 1, 3)
     order = np.argsort(-np.linalg.norm(G.reshape(len(G), -1), axis=1), kind="stable")
     return A[order], np.ascontiguousarray(G[order]), B[order]
 
 
 def _turned(A: Reals, G: Reals) -> tuple[Reals, Reals]:
+    """Orthonormal blocks turned by the left singular vectors of the cores; signs are fixed."""
     R, s, t, P = G.shape
-    Q, U = np.linalg.qr(A)
-    core = np.matmul(U, G.reshape(R, s, t * P))
+    core = G.reshape(R, s, t * P)
     turn = np.linalg.svd(core)[0]
-    A = np.matmul(Q, turn)
+    A = np.matmul(A, turn)
     largest = np.abs(A).argmax(axis=1)
     sign = np.where(np.take_along_axis(A, largest[:, None], axis=1) < 0, -1.0, 1.0)
     core = np.matmul(turn.transpose(0, 2, 1), core) * sign.transpose(0, 2, 1)

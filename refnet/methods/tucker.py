@@ -68,11 +68,11 @@ def hosvd(K: NDArray[Any], s: int, t: int) -> tuple[Reals, Reals, Reals]:
     """
     wide = checked("hosvd", K)
     check_ranks("hosvd", wide, s, t)
-    U, V = _leading(wide, s), _leading(swapped(wide), t)
+    U, V = leading(wide, s), leading(swapped(wide), t)
     return tucker(wide, U.T, V.T), U, V
 
 
-def _leading(K: Reals, s: int) -> Reals:
+def leading(K: Reals, s: int) -> Reals:
     """The first s left singular vectors, filled up to s where the unfolding has fewer columns."""
     U = left_singular(K)[0]
     if U.shape[1] < s:
@@ -93,8 +93,8 @@ def hooi(
     G, U, V = hosvd(wide, s, t)
     energy = float(np.sum(G**2))
     for _ in range(sweeps):
-        U = _leading(swapped(times(swapped(wide), V.T)), s)
-        V = _leading(swapped(times(wide, U.T)), t)
+        U = leading(swapped(times(swapped(wide), V.T)), s)
+        V = leading(swapped(times(wide, U.T)), t)
         G = tucker(wide, U.T, V.T)
         before, energy = energy, float(np.sum(G**2))
         if energy - before <= tol * energy:
