@@ -48,8 +48,8 @@ def chain(
         bias = layer.bias.numpy()
     dtype = layer.weight.dtype
     last_bias = None if bias is None else bias.astype(dtype)
-    parts = (_two if layer.weight.ndim == 2 or factors[0][1].shape[3] == 1 else _three)
-    stacked = [np.concatenate(part) for part in zip(*(parts(*f) for f in factors), strict=True)]
+    parts = zip(*(layer_weights(*f) for f in factors), strict=True)
+    stacked = [np.concatenate(part) for part in parts]
     weights = [w.astype(dtype) for w in balanced(stacked)]
     if isinstance(layer, Linear):
         return Sequential(Linear.of(weights[0]), Linear.of(weights[1], last_bias))
@@ -69,22 +69,19 @@ def _in_place_of(layer: Conv2d, weight: FloatArray, groups: int) -> Conv2d:
     )
 
 
-def _three(A: Reals, G: Reals, B: Reals) -> tuple[Reals, ...]:
-    """The weights (R*s, S), (R*t, s, P), (T, R*t) of one group."""
+def layer_weights(
+    A: NDArray[Any], G: NDArray[Any], B: NDArray[Any]
+) -> tuple[NDArray[Any], ...]:
+    """The weights of the layers of one group [6.7.3]; exact on integers.
+
+    First (R*s, S), middle (R*t, s, P), last (T, R*t); for P = 1 first (R*t, S) and last.
+    """
     R, s, t, P = G.shape
-    first = A.transpose(0, 2, 1).reshape(R * s, -1)
-    return first, G.transpose(0, 2, 1, 3).reshape(R * t, s, P), _last(B)
-
-
-def _two(A: Reals, G: Reals, B: Reals) -> tuple[Reals, ...]:
-    """The weights (R*t, S), (T, R*t) of one group whose kernel has one position."""
-    R, _, t, _ = G.shape
-    return np.matmul(A, G[..., 0]).transpose(0, 2, 1).reshape(R * t, -1), _last(B)
-
-
-def _last(B: Reals) -> Reals:
-    R, T, t = B.shape
-    return B.transpose(1, 0, 2).reshape(T, R * t)
+    last = B.transpose(1, 0, 2).reshape(B.shape[1], R * t)
+    if P == 1:
+        return np.matmul(A, G[..., 0]).transpose(0, 2, 1).reshape(R * t, -1), last
+    middle = G.transpose(0, 2, 1, 3).reshape(R * t, s, P)
+    return A.transpose(0, 2, 1).reshape(R * s, -1), middle, last
 
 
 def balanced(weights: Sequence[Reals]) -> list[Reals]:

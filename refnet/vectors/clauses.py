@@ -54,9 +54,9 @@ def _installed() -> list[Path]:
 
 
 def read_clauses(folder: Path) -> dict[str, Clause]:
-    """Every clause of the chapters (``01-*.md`` ...) in ``folder``, by number, in order."""
+    """Every clause of the chapters (``01-*.md``, ``06c-*.md``) in ``folder``, by number, in order."""
     found: dict[str, Clause] = {}
-    for path in sorted(folder.glob("[0-9][0-9]-*.md")):
+    for path in sorted(folder.glob("[0-9][0-9]*-*.md")):
         text = path.read_text(encoding="utf-8")
         titles = dict(_HEADING.findall(text))
         for number, body in _CLAUSE.findall(text):

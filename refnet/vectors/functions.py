@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from refnet.program import IntType, Op, Operand, ProgramError, arith, load, packing, run
 from refnet.program.files import to_bytes
-from refnet.vectors import solving
+from refnet.vectors import blockterms, solving
 from refnet.vectors.building import exact_fields, operands_of, operator_of, program_of
 from refnet.vectors.record import Vector
 
@@ -165,4 +165,5 @@ FUNCTIONS: dict[str, Implementation] = {
     "weight_codes": solving.weight_codes,
     "code_least_squares": solving.code_least_squares,
     "z_step": solving.z_step,
+    "block_term": blockterms.block_term,
 }

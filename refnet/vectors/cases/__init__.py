@@ -2,6 +2,7 @@
 
 from refnet.vectors.cases import (
     add,
+    blockterms,
     codes,
     conv,
     files,
@@ -33,4 +34,5 @@ SUBJECTS: tuple[tuple[str, tuple[Case, ...]], ...] = (
     ("programs", programs.CASES),
     ("files", files.CASES),
     ("solvers", solvers.CASES),
+    ("blockterms", blockterms.CASES),
 )
