@@ -14,13 +14,7 @@ from refnet.methods.als import reconstruct
 from refnet.methods.base import apply
 from refnet.methods.chains import balanced, chain, eight_bit_chain, kernels_of, weight_of
 from refnet.methods.costs import Ranks
-from refnet.methods.decompose import (
-    decompose,
-    layer_shapes,
-    plan,
-    rectifiers_as,
-    with_codes_between,
-)
+from refnet.methods.decompose import decompose, layer_shapes, plan, with_codes_between
 from refnet.nn import (
     AvgPool2d,
     BatchNorm2d,
@@ -34,7 +28,7 @@ from refnet.nn import (
 )
 from refnet.nn.models import small_convnet
 from refnet.program import UINT8, run
-from refnet.quant import HalfWave, QuantConv2d, Quantize, QuantLinear, Uniform, freeze, run_frozen
+from refnet.quant import QuantConv2d, Quantize, QuantLinear, Uniform, freeze, run_frozen
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -280,13 +274,6 @@ def test_decompose_refuses_names_and_ranks_that_are_none():
         decompose(net, {"2": Ranks(R=1, s=7, t=1)}, rng=np.random.default_rng(0))
     kept = decompose(net, {"2": None}, rng=np.random.default_rng(0))
     assert not any(isinstance(m, BatchNorm2d) for _, m in kept.walk())
-
-
-def test_rectifiers_take_any_quantizer():
-    net = Sequential(ReLU())
-    x = np.linspace(-1, 2, 12, dtype=np.float32).reshape(3, 4)
-    new = rectifiers_as(net, x, HalfWave(2))
-    assert isinstance(new[0].quantizer, HalfWave)
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refnet.methods.activations import with_activations
 from refnet.methods.als import Factors, Fit
 from refnet.methods.base import LayerData, eight_bit
 from refnet.methods.chains import chain, eight_bit_chain, kernels_of
 from refnet.methods.costs import LayerShape, Ranks, ranks_within
-from refnet.methods.decompose import rectifiers_as, with_codes_between
+from refnet.methods.decompose import with_codes_between
 from refnet.methods.response import Response, respond
+from refnet.methods.sampling import draw
 from refnet.methods.terms import block_term as block_term
 from refnet.methods.terms import fit_block_term
 from refnet.methods.tucker import Reals
-from refnet.methods.sampling import draw
 from refnet.nn import Conv2d, Linear, Module
 from refnet.program.types import UINT8
 from refnet.quant import Uniform
@@ -69,7 +70,7 @@ class BlockTerm:
 
         An average in integers is a sum of more bits; the codes bring it back to 8.
         """
-        return with_codes_between(rectifiers_as(net, data, Uniform(type=UINT8)), data)
+        return with_codes_between(with_activations(net, data, Uniform(type=UINT8)), data)
 
     def compress_layer(
         self, layer: Conv2d | Linear, data: LayerData, rng: np.random.Generator

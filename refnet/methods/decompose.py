@@ -28,13 +28,12 @@ from refnet.nn import (
     GlobalAvgPool2d,
     Linear,
     Module,
-    ReLU,
     Residual,
     Sequential,
     fold,
 )
 from refnet.program.types import SINT8, UINT8
-from refnet.quant import Quantize, Quantizer, Uniform
+from refnet.quant import Quantize, Uniform
 
 # Gives the successor of a leaf from its name, itself, its input and the layer that follows it.
 _Leaf = Callable[[str, Module, FloatArray, Module | None], Module]
@@ -111,16 +110,6 @@ def decompose(
         return chain(layer, factors)
 
     return folded.rebuild(replace)
-
-
-def rectifiers_as(net: Module, data: FloatArray, kind: Quantizer) -> Module:
-    """A copy with every ReLU replaced by ``kind`` fitted to what the ReLU gives on ``data``."""
-    def leaf(name: str, layer: Module, x: FloatArray, following: Module | None) -> Module:
-        if isinstance(layer, ReLU):
-            return Quantize(kind.fit(np.maximum(x, 0)))
-        return layer.copy()
-
-    return _walked("", net, data, leaf)[0]
 
 
 def with_codes_between(net: Module, data: FloatArray) -> Module:
