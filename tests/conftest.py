@@ -2,6 +2,10 @@
 
 import os
 
+# As the command line does, and before NumPy is loaded: on matrices as small as those of the tests,
+# BLAS threads mostly wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(

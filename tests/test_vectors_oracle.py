@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import oracle
+import oracle_blockterms
 import oracle_codes
 import oracle_programs
 import oracle_semidiscrete
@@ -258,6 +259,10 @@ def a_decomposition(vector: Vector) -> Answer:
     return oracle_semidiscrete.decompose(held(vector)["W"], **vector.attributes)
 
 
+def some_block_terms(vector: Vector) -> Answer:
+    return oracle_blockterms.block_term(**held(vector))
+
+
 ANSWERS: dict[str, Callable[[Vector], Answer]] = {
     **dict.fromkeys(KINDS, an_operator), "Program": a_program, "integer_type": an_integer_type,
     "result_type": a_result_type, "work": a_work, "saturate": a_saturation,
@@ -266,6 +271,7 @@ ANSWERS: dict[str, Callable[[Vector], Answer]] = {
     "weight_bits": weight_bits, "classify": a_class, "optimal_ternary": some_ternary_codes,
     "weight_codes": some_weight_codes, "code_least_squares": a_descent, "z_step": a_z_step,
     "semidiscrete": a_decomposition,
+    "block_term": some_block_terms,
     **dict.fromkeys(("pack_bits", "pack_trits", "pack_planes", "pack_ternary_planes"), a_packing),
     **dict.fromkeys(
         ("unpack_bits", "unpack_trits", "unpack_planes", "unpack_ternary_planes"), an_unpacking),

@@ -6,6 +6,7 @@ from refnet.methods.base import LayerReport as LayerReport
 from refnet.methods.base import Method as Method
 from refnet.methods.base import compress as compress
 from refnet.methods.base import is_joint as is_joint
+from refnet.methods.blockterm import BlockTerm as BlockTerm
 from refnet.methods.direct import Direct as Direct
 from refnet.methods.factorized import Factorized as Factorized
 from refnet.methods.twostep import TwoStep as TwoStep
@@ -35,4 +36,4 @@ PEERS: tuple[Method, ...] = (
 )
 
 #: Every method, for the command line and for the tests that walk them all.
-METHODS: tuple[type[Method], ...] = (TwoStep, Factorized)
+METHODS: tuple[type[Method], ...] = (TwoStep, Factorized, BlockTerm)

@@ -223,10 +223,15 @@ class _Walk:
         )
         output = apply(new, data.inputs)
         self.rows += _rows(
-            name, layer, new, "uniform 8-bit" if edge else self.method.name,
+            name, layer, new, "uniform 8-bit" if _plain(new) else self.method.name,
             output, data.targets, data.inputs,
         )
         return new, output, data.targets
+
+
+def _plain(new: Module) -> bool:
+    """Whether a layer only got 8-bit weights, as the first and the last one do."""
+    return isinstance(new, QuantWeights) and new.type == SINT8
 
 
 def _following(layers: list[Module], outer: Quantizer | None) -> Quantizer | None:

@@ -54,7 +54,7 @@ def _installed() -> list[Path]:
 
 
 def read_clauses(folder: Path) -> dict[str, Clause]:
-    """Every clause of the chapters (``01-*.md`` ...) in ``folder``, by number, in order."""
+    """Every clause of the chapters (``01-*.md``, ``06c-*.md``) in ``folder``, in order."""
     found: dict[str, Clause] = {}
     for path in sorted(folder.glob("[0-9][0-9]*-*.md")):
         text = path.read_text(encoding="utf-8")

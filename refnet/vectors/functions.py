@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from refnet.program import IntType, Op, Operand, ProgramError, arith, load, packing, run
 from refnet.program.files import to_bytes
-from refnet.vectors import decomposing, solving
+from refnet.vectors import blockterms, decomposing, solving
 from refnet.vectors.building import exact_fields, operands_of, operator_of, program_of
 from refnet.vectors.record import Vector
 
@@ -166,4 +166,5 @@ FUNCTIONS: dict[str, Implementation] = {
     "code_least_squares": solving.code_least_squares,
     "z_step": solving.z_step,
     "semidiscrete": decomposing.semidiscrete,
+    "block_term": blockterms.block_term,
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from refnet.program import Add, Conv, MaxPool, Op, Reshape, SumPool, Threshold
+from refnet.vectors import wrong_blockterms as blockterms
 from refnet.vectors import wrong_checks as checks
 from refnet.vectors import wrong_codes as codes
 from refnet.vectors import wrong_numbers as numbers
@@ -253,6 +254,13 @@ LOOKALIKES: tuple[Lookalike, ...] = (
     _ask("z_penalty_inverted", ("z_step",), solvers.penalty_on_the_level),
     # The semidiscrete decomposition
     *(_ask(f"sdd_{wrong.__name__}", ("semidiscrete",), wrong) for wrong in semidiscrete.WRONG),
+    # Block terms
+    _ask("block_core_transposed", ("block_term",), blockterms.core_transposed),
+    _ask("block_terms_crossed", ("block_term",), blockterms.terms_crossed),
+    _ask("block_first_term_only", ("block_term",), blockterms.first_term_only),
+    _ask("block_channels_interleaved", ("block_term",), blockterms.channels_interleaved),
+    _ask("block_single_precision", ("block_term",), blockterms.single_precision),
+    _ask("block_core_in_every_form", ("block_term",), blockterms.core_kept),
     # Checks that are missing
     _accept("fields_unchecked", ("unpack_bits", "unpack_planes"), checks.fields_unchecked),
     _accept("trit_bytes_unchecked", ("unpack_trits",), checks.trit_bytes_unchecked),

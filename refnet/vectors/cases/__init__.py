@@ -2,6 +2,7 @@
 
 from refnet.vectors.cases import (
     add,
+    blockterms,
     codes,
     conv,
     files,
@@ -35,4 +36,5 @@ SUBJECTS: tuple[tuple[str, tuple[Case, ...]], ...] = (
     ("files", files.CASES),
     ("solvers", solvers.CASES),
     ("semidiscrete", semidiscrete.CASES),
+    ("blockterms", blockterms.CASES),
 )
