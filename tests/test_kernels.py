@@ -9,7 +9,7 @@ import pytest
 from conftest import NO_JIT
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import STRATEGIES, Operation, arrays_of, filled, operations
+from refnet.laws.operations import STRATEGIES, Operation, arrays_of, filled, operations
 
 from refnet.kernels import KERNELS, choose, execute, pooling
 from refnet.kernels.dispatch import plain

@@ -12,7 +12,7 @@ import pytest
 from conftest import NO_JIT
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import arrays_of, filled, int_types
+from refnet.laws.operations import arrays_of, filled, int_types
 
 from refnet import kernels
 from refnet.kernels.plan import CHUNK_IMAGES

@@ -9,7 +9,7 @@ import oracle
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from strategies import int_types
+from refnet.laws.operations import int_types
 
 from refnet.program import (
     ACCUMULATOR,

@@ -8,8 +8,8 @@ from pathlib import Path
 import oracle_codes
 import pytest
 from hypothesis import given
-from programs import inputs_of, programs, refused, small
-from strategies import rngs
+from programs import refused, small
+from refnet.laws.operations import rngs
 
 from refnet.program import (
     Program,

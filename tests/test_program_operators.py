@@ -8,7 +8,7 @@ import oracle_types
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import operations, rngs
+from refnet.laws.operations import operations, rngs
 
 from refnet.program import (
     INT8,

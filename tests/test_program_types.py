@@ -5,7 +5,7 @@ import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import int_types
+from refnet.laws.operations import int_types
 
 from refnet.program import (
     ACCUMULATOR,
