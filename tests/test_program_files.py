@@ -9,8 +9,9 @@ import oracle_codes
 import pytest
 from hypothesis import given
 from programs import refused, small
-from refnet.laws.operations import rngs
 
+from refnet.laws.arrays import rngs
+from refnet.laws.programs import inputs_of, programs
 from refnet.program import (
     Program,
     ProgramError,

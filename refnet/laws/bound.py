@@ -74,7 +74,7 @@ class Bound:
         """Codes (C, n) of columns (C, n)."""
         return self.columns(self.codes(self.embed(columns)), columns.shape)
 
-    def embed(self, columns: Floats) -> Floats:
+    def embed(self, columns: NDArray[Any]) -> NDArray[Any]:
         """Columns as an array that the quantizer takes: the channels lie on its axis."""
         channels, count = columns.shape
         axis, ndim = self.q.axis, self.q.ndim

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from refnet.laws.bound import Bound, Broken
+from refnet.laws.bound import Bound, Broken, Floats
 from refnet.laws.case import Case, Counterexample, parameters_text, real, simplest, wrong_code
 from refnet.laws.elementary import Verdict, first_bad, some_codes
 from refnet.laws.grid import Grid, UniformGrid, spacing
@@ -155,7 +155,7 @@ def zero(bound: Bound, case: Case) -> Verdict:
     return checked
 
 
-def _refused(bound: Bound, x: np.ndarray) -> bool:  # type: ignore[type-arg]
+def _refused(bound: Bound, x: Floats) -> bool:
     try:
         bound.raw(x)
     except Broken as broken:

@@ -37,8 +37,8 @@ def fit_ternary(bound: Bound, case: Case) -> Verdict:
     w = case.arrays["w"]
     codes, alpha = _fit(bound, w)
     kept, size = codes != 0, np.abs(w)
-    holds = (
-        bool(np.all(np.abs(codes) <= 1))
+    holds = bool(
+        np.all(np.abs(codes) <= 1)
         and np.array_equal(codes[kept], np.sign(w[kept]))
         and (not kept.any() or kept.all() or size[kept].min() > size[~kept].max())
         and np.isfinite(alpha) and alpha >= 0
@@ -77,8 +77,8 @@ def fit_mean(bound: Bound, case: Case) -> Verdict:
     kept = codes != 0
     if not kept.any():
         return 0
-    # A sum of n binary64 numbers in any order is within (n - 1) 2**-53 of itself, relatively, as all
-    # are positive; the quotient adds one rounding, and mean and alpha each have these errors.
+    # A sum of n positive binary64 numbers in any order is within (n - 1) 2**-53 of itself,
+    # relatively; the quotient adds one rounding, and mean and alpha each have these errors.
     mean = float(np.abs(w[kept]).mean())
     if abs(alpha - mean) <= mean * (2 * kept.sum() + 2) * 2.0**-53:
         return w.size
@@ -87,7 +87,7 @@ def fit_mean(bound: Bound, case: Case) -> Verdict:
 
 def fit_optimal(bound: Bound, case: Case) -> Verdict:
     """No ternary codes have a smaller squared error, tried one by one on short integer vectors."""
-    w = np.rint(case.arrays["w"][:7] * 4)
+    w: Vector = np.rint(case.arrays["w"][:7] * 4)
     codes, alpha = _fit(bound, w)
     every = np.array(list(product((-1, 0, 1), repeat=len(w))), dtype=np.int64)
     along, kept = every @ w.astype(np.int64), np.abs(every).sum(axis=1)
@@ -135,7 +135,8 @@ def factor_residual(bound: Bound, case: Case) -> Verdict:
         after = float(np.sum((W - (X * d) @ Y.T) ** 2))
         # Both sums are rounded; the differences are of the size of W at most.
         if after > before + np.sum(W**2) * 1e-12:
-            detail = f"W = {W.tolist()!s:.120}: residual {after!r} with {rank} terms, {before!r} with one less"
+            shown = f"{after!r} with {rank} terms, {before!r} with one less"
+            detail = f"W = {W.tolist()!s:.120}: residual {shown}"
             return Counterexample(detail=detail, case=case)
         before = after
     return W.size
@@ -160,7 +161,7 @@ def reconstruct_exact(bound: Bound, case: Case) -> Verdict:
     """Of integers, the product is exact: flipping (x, y) or permuting the terms changes no bit."""
     X, d, Y = (case.arrays[name] for name in ("X", "d", "Y"))
     assert bound.q.reconstruct is not None
-    right = (X.astype(np.int64) * d) @ Y.T.astype(np.int64)
+    right: NDArray[Any] = (X.astype(np.int64) * d) @ Y.T.astype(np.int64)
     order = np.random.default_rng(case.seed).permutation(len(d))
     ways = ((X, d, Y), (-X, d, -Y), (X[:, order], d[order], Y[:, order]))
     for way in ways:

@@ -72,13 +72,14 @@ def masks(bound: Bound, x: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]
     held = intervals(bound)
     if held is None:
         return None
-    inclusive = bound.q.inclusive
+    with_low = bound.q.inclusive in ("both", "low")
+    with_high = bound.q.inclusive in ("both", "high")
     inside = np.ones(x.shape, dtype=bool)
     unsure = np.zeros(x.shape, dtype=bool)
     for channel, (low, high) in enumerate(held):
         for index, value in enumerate(map(Fraction, x[channel].astype(np.float64).tolist())):
-            above = low is None or value > low or (value == low and inclusive in ("both", "low"))
-            below = high is None or value < high or (value == high and inclusive in ("both", "high"))
+            above = low is None or value > low or (value == low and with_low)
+            below = high is None or value < high or (value == high and with_high)
             inside[channel, index] = above and below
             if bound.q.passes == "cells":
                 near = min(abs(value - end) for end in (low, high) if end is not None)
@@ -90,7 +91,8 @@ def cotangents(x: Floats, seed: int) -> Floats:
     """Non-zero gradients of the output, different beside each other and exact in every dtype."""
     rng = np.random.default_rng(seed)
     found = rng.integers(1, 100, size=x.shape) * rng.choice([-1, 1], size=x.shape)
-    return found.astype(x.dtype)
+    narrow: Floats = found.astype(x.dtype)
+    return narrow
 
 
 def _ask(bound: Bound, x: Floats, g: Floats) -> Floats:
@@ -119,8 +121,9 @@ def _against(bound: Bound, case: Case, x: Floats) -> Verdict:
 
 
 def gradient(bound: Bound, case: Case) -> Verdict:
-    """The gradient of x is that of the output where it passes and 0 elsewhere, at the bounds too."""
-    return _against(bound, case, np.concatenate([bound_points(bound, case.x.dtype), case.x], axis=1))
+    """The gradient of x is that of the output where it passes and 0 elsewhere, bounds included."""
+    at_bounds = bound_points(bound, case.x.dtype)
+    return _against(bound, case, np.concatenate([at_bounds, case.x], axis=1))
 
 
 def gradient_saturated(bound: Bound, case: Case) -> Verdict:
@@ -165,7 +168,8 @@ def gradient_elementwise(bound: Bound, case: Case) -> Verdict:
         one = slice(index, index + 1)
         got = _ask(bound, x[:, one], g[:, one])
         if not np.array_equal(got, right[:, one]):
-            detail = f"x = {real(x[0, index])}: gradient {got[0, 0]!s} alone, {right[0, index]!s} not"
+            alone, beside = got[0, 0], right[0, index]
+            detail = f"x = {real(x[0, index])}: gradient {alone!s} alone, {beside!s} beside others"
             return Counterexample(detail=detail, case=case, value=float(x[0, index]))
     order = np.random.default_rng(case.seed).permutation(x.shape[1])
     if not np.array_equal(_ask(bound, x[:, order], g[:, order]), right[:, order]):

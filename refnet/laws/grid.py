@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ import numpy as np
 #: ``even_code``: the even code, which differs where the zero point is odd; ``away`` from zero;
 #: ``zero``: towards zero; ``up``: the larger real; ``down``: the smaller real.
 TIES = ("even", "even_code", "away", "zero", "up", "down")
-#: How exactly a uniform quantizer finds x / scale: ``exact``; ``binary64``, where the exact quotient
-#: or its binary64 rounding is accepted; ``input``, the quotient in the dtype of x.
+#: How exactly a uniform quantizer finds x / scale: ``exact``; ``binary64``, where the exact
+#: quotient or its binary64 rounding is accepted; ``input``, the quotient in the dtype of x.
 DIVISIONS = ("exact", "binary64", "input")
 
 
@@ -77,7 +78,7 @@ def resolve(tie: str | None, low: int, high: int, zero: int, at: Fraction) -> tu
 class UniformGrid(Grid):
     """``code = clip(round(x / scale) + zero, lo, hi)``."""
 
-    codes: range  # type: ignore[mutable-override]
+    codes: range
     scale: float
     zero: int
     tie: str | None = None
@@ -114,8 +115,8 @@ class UniformGrid(Grid):
         top, bottom = number[0] * step[1], number[1] * step[0]
         if self.division != "input":
             found = self._rounded(top, bottom, tie)
-            # The exact quotient and its binary64 rounding differ by 2**-53 of their size at most, so
-            # away from a boundary they have one code.
+            # The exact quotient and its binary64 rounding differ by 2**-53 of their size at most,
+            # so away from a boundary they have one code.
             beside = (2 * top + bottom) % (2 * bottom)
             if self.division == "exact" or min(beside, 2 * bottom - beside) << 52 > 2 * abs(top):
                 return found
@@ -141,7 +142,7 @@ class UniformGrid(Grid):
 class TableGrid(Grid):
     """Any ascending boundaries; ``slack`` is how far each may be from the true one."""
 
-    codes: tuple[int, ...]  # type: ignore[mutable-override]
+    codes: tuple[int, ...]
     boundaries: tuple[Fraction, ...]
     slack: tuple[Fraction, ...]
     levels: tuple[Fraction, ...] | None = None
@@ -210,7 +211,7 @@ def tabulated(
         slack = (Fraction(0),) * len(bounds)
     else:
         assert levels is not None
-        pairs = list(zip(levels, levels[1:], strict=False))
+        pairs = list(pairwise(levels))
         bounds = tuple((low + high) / 2 for low, high in pairs)
         slack = tuple(
             max(spacing(float(low), values.dtype), spacing(float(high), values.dtype))

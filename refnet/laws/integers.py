@@ -104,7 +104,7 @@ def dot_exact(bound: Bound, case: Case) -> Verdict:
 
 
 def requantize_exact(bound: Bound, case: Case) -> Verdict:
-    """requantize(acc, mult, shift) = saturate(round(acc * mult / 2**shift)), rounded once [3.2.2]."""
+    """requantize(acc, mult, shift) is saturate(round(acc * mult / 2**shift)), rounded once."""
     acc = case.arrays["acc"]
     mult, shift = int(case.arrays["mult"][0]), int(case.arrays["shift"][0])
     assert bound.q.requantize is not None
@@ -118,7 +118,7 @@ def requantize_exact(bound: Bound, case: Case) -> Verdict:
     product, half = int(acc[place]) * mult, 2**shift
     away = (2 * product - half) % (2 * half)
     tie = "exactly on a tie" if shift and away == 0 else "no tie"
-    whole = int(rounding_shift(np.int64(product), shift, ROUNDINGS[bound.q.tie]))
+    whole = int(rounding_shift(np.array(product), shift, ROUNDINGS[bound.q.tie]))
     detail = (
         f"acc {acc[place]}, mult {mult}, shift {shift}: {product} / 2**{shift}, {tie}, rounds to "
         f"{whole}; code {got[place]}, right is {right[place]}"

@@ -203,7 +203,7 @@ def _pure_values(bound: Bound, case: Case, codes: NDArray[Any]) -> Verdict:
 
 
 def repeatable(bound: Bound, case: Case) -> Verdict:
-    """The same reals get the same codes again, also after other reals, and at the end of all laws."""
+    """The same reals get the same codes again, after other reals and at the end of all laws."""
     right = bound.ask(case.x)
     others = [case.x, case.x * 0, -case.x, case.x[:, :1], np.full_like(case.x, 1000)]
     for other in others:

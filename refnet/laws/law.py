@@ -86,7 +86,7 @@ class Law:
         return " ".join((self.check.__doc__ or "").split("\n\n")[0].split())
 
     def missing(self, bench: Bench) -> tuple[str, ...]:
-        """Facts that are not given. A fact that cannot be asked for counts as given: its law fails."""
+        """Facts that are not given. One that cannot be asked for counts as given: its law fails."""
         found = []
         for name in self.needs:
             try:
@@ -98,7 +98,7 @@ class Law:
         return tuple(found)
 
     def unknown(self, bench: Bench) -> str:
-        """Why the law is not checked; empty where it is. Claims without their facts are an error."""
+        """Why the law is not checked; empty where it is. A claim without its facts is refused."""
         q: QuantizerUnderTest = bench.q
         if self.name in q.disclaims:
             return "disclaimed"
@@ -154,9 +154,10 @@ def has_zero(bench: Bench) -> str:
     """Zero must be a level."""
     bound = bench.bound(bench.first_params()[0])
     if bench.q.parameters:
-        return "" if "scale" in bench.q.parameters or bound.grids else "holds where 0 is a level"
+        return "" if bound.grids else "holds where 0 is a level"
     zeros = [g.zero for g in bound.grids] if bound.grids else [bound.zero_point]
-    return "" if all(z is not None and z in bound.levels for z in zeros) else "holds where 0 is a level"
+    known = all(z is not None and z in bound.levels for z in zeros)
+    return "" if known else "holds where 0 is a level"
 
 
 def clean_ties(bench: Bench) -> str:
@@ -169,11 +170,6 @@ def one_division(bench: Bench) -> str:
     if len(bench.q.dtypes) < 2:
         return "needs two dtypes"
     return "" if bench.q.division != "input" else "does not hold for division in the input's dtype"
-
-
-def fixed_parameters(bench: Bench) -> str:
-    """Multiplying by a power of two is exact where the quotient is."""
-    return ""
 
 
 def rounding_rule(bench: Bench) -> str:

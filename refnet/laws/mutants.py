@@ -12,7 +12,9 @@ from typing import Any
 
 from refnet.laws import mutants_affine as affine
 from refnet.laws import mutants_codes as codes
+from refnet.laws import mutants_integers as integers
 from refnet.laws import mutants_memory as memory
+from refnet.laws import mutants_scale as scale
 from refnet.laws.sut import QuantizerUnderTest
 from refnet.program import TERNARY, UINT2
 
@@ -40,15 +42,15 @@ RIGHT: dict[str, QuantizerUnderTest] = {
         grad=codes.gradient_right, passes="levels", inclusive="both", name="gradient",
     ),
     "pack": QuantizerUnderTest(
-        pack=codes.pack_right, unpack=codes.unpack_right, packing="bits", levels=TERNARY,
+        pack=integers.pack_right, unpack=integers.unpack_right, packing="bits", levels=TERNARY,
         name="pack",
     ),
-    "dot": QuantizerUnderTest(dot=codes.dot_right, dot_types=(UINT2, TERNARY), name="dot"),
+    "dot": QuantizerUnderTest(dot=integers.dot_right, dot_types=(UINT2, TERNARY), name="dot"),
     "requantize": QuantizerUnderTest(
-        requantize=codes.requantize_right, levels=codes.INT8, tie="even", name="requantize",
+        requantize=integers.requantize_right, levels=integers.INT8, tie="even", name="requantize",
     ),
     "fit": QuantizerUnderTest(
-        fit=codes.fit_right, name="fit",
+        fit=integers.fit_right, name="fit",
         claims=("fit_ternary", "fit_scale", "fit_order", "fit_mean", "fit_optimal"),
     ),
 }
@@ -87,25 +89,26 @@ def _stateful(name: str) -> Mutant:
     meaning = " ".join(str(getattr(memory.Stateful, name).__doc__).split())
     return Mutant(
         name=name, subject="affine", role="quantize", meaning=meaning,
-        make=lambda: getattr(memory.Stateful(), name),  # type: ignore[no-any-return]
+        make=lambda: getattr(memory.Stateful(), name),
     )
 
 
 #: Every mutant, once.
 MUTANTS: tuple[Mutant, ...] = (
     *(_mutant("affine", "quantize", f) for f in affine.QUANTIZE),
-    *(_mutant("affine", "dequantize", f) for f in affine.DEQUANTIZE),
+    *(_mutant("affine", "quantize", f) for f in scale.QUANTIZE),
+    *(_mutant("affine", "dequantize", f) for f in scale.DEQUANTIZE),
     *(_mutant("affine", "quantize", f) for f in memory.STATELESS),
     *(_stateful(name) for name in memory.STATEFUL),
     *(_mutant("per_channel", "quantize", f) for f in memory.CHANNELS),
     *(_mutant("ternary", "quantize", f) for f in codes.TERNARY_CODES),
     *(_mutant("binary", "quantize", f) for f in codes.BINARY_CODES),
     *(_mutant("gradient", "grad", f) for f in codes.GRADIENTS),
-    *(_mutant("pack", "pack", f) for f in codes.PACKS),
-    _mutant("pack", "unpack", codes.unpack_unsigned),
-    *(_mutant("dot", "dot", f) for f in codes.DOTS),
-    *(_mutant("requantize", "requantize", f) for f in codes.REQUANTIZES),
-    *(_mutant("fit", "fit", f) for f in codes.FITS),
+    *(_mutant("pack", "pack", f) for f in integers.PACKS),
+    _mutant("pack", "unpack", integers.unpack_unsigned),
+    *(_mutant("dot", "dot", f) for f in integers.DOTS),
+    *(_mutant("requantize", "requantize", f) for f in integers.REQUANTIZES),
+    *(_mutant("fit", "fit", f) for f in integers.FITS),
 )
 
 

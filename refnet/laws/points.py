@@ -22,11 +22,17 @@ WRAPS = tuple(2.0**k for k in (7, 8, 15, 16, 23, 24, 31, 32, 53, 63, 64))
 SPECIAL = (0.0, 1.0, 0.5, 1.5, 2.5, 1e-3, 1e-8, 0.1, 100.0, 1000.5, 1e6, 1e30)
 
 
+def finite(x: Floats) -> Floats:
+    """The finite ones of ``x``."""
+    found: Floats = x[np.isfinite(x)]
+    return found
+
+
 def nearest_floats(exact: Iterable[Fraction | float], dtype: np.dtype[Any]) -> Floats:
     """The finite floats of ``dtype`` nearest to each number; what overflows is left out."""
     with np.errstate(all="ignore"):
         wide = np.array([_to_float(v) for v in exact], dtype=np.float64).astype(dtype)
-    return wide[np.isfinite(wide)]
+    return finite(wide)
 
 
 def _to_float(value: Fraction | float) -> float:
@@ -44,8 +50,7 @@ def neighbours(x: Floats, ulps: int) -> Floats:
             low = np.nextafter(low, x.dtype.type(-np.inf))
             high = np.nextafter(high, x.dtype.type(np.inf))
         found += [low, high]
-    together = np.concatenate(found)
-    return together[np.isfinite(together)]
+    return finite(np.concatenate(found))
 
 
 def tie_points(grid: Grid, dtype: np.dtype[Any], indices: Iterable[int], ulps: int = 2) -> Floats:
@@ -66,7 +71,8 @@ def saturating_points(grid: Grid, dtype: np.dtype[Any]) -> Floats:
     step = (last - first) / (len(grid.codes) - 2) if len(grid.codes) > 2 else abs(first) or 1
     outside = [Fraction(k, 2) for k in range(1, 7)]
     exact = [last + step * k for k in outside] + [first - step * k for k in outside]
-    exact += [sign * step * (Fraction(w) + o) for w in WRAPS for sign in (-1, 1) for o in (-1, 0, 1)]
+    steps = [Fraction(w) + beside for w in WRAPS for beside in (-1, 0, 1)]
+    exact += [sign * step * k for k in steps for sign in (-1, 1)]
     most = np.finfo(dtype).max
     return np.concatenate([nearest_floats(exact, dtype), np.array([most, -most], dtype=dtype)])
 
@@ -92,13 +98,13 @@ def random_points(
         wide = rng.uniform(low - 0.3 * room, high + 0.3 * room, size=count)
     with np.errstate(all="ignore"):
         narrow = wide.astype(dtype)
-    return narrow[np.isfinite(narrow)]
+    return finite(narrow)
 
 
 def critical_points(
     grid: Grid | None, dtype: np.dtype[Any], rng: np.random.Generator, most: int
 ) -> Floats:
-    """At most about ``most`` points of every kind; all ties and levels where that is enough room."""
+    """About ``most`` points of every kind; all ties and levels where there is room for them."""
     parts = [special_points(dtype), random_points(grid, dtype, rng, 16)]
     if grid is not None:
         count = len(grid.codes)

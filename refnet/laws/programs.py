@@ -5,10 +5,13 @@ Reaches steps that are right alone and wrong together: types that do not follow,
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from refnet.laws.operations import rngs
+from refnet.laws.arrays import rngs
 from refnet.program import (
     Add,
     Constant,
@@ -16,6 +19,7 @@ from refnet.program import (
     IntType,
     MaxPool,
     Node,
+    Op,
     Program,
     ProgramError,
     Requantize,
@@ -25,10 +29,11 @@ from refnet.program import (
     Threshold,
     constant,
 )
+
 TYPES = ("uint1", "uint2", "uint8", "ternary", "int8", "sint4", "int[-3,5]", "int[2,9]", "uint16")
 
 
-def _window(rng: np.random.Generator, size: tuple[int, ...]) -> dict[str, object]:
+def _window(rng: np.random.Generator, size: tuple[int, ...]) -> dict[str, Any]:
     kernel = tuple(int(rng.integers(1, n + 1)) for n in size)
     padding = tuple((int(rng.integers(k)), int(rng.integers(k))) for k in kernel)
     return {"kernel": kernel, "stride": int(rng.integers(1, 3)), "padding": padding}
@@ -45,7 +50,7 @@ def _conv(rng: np.random.Generator, x: TensorType) -> tuple[Conv, list[Constant]
     return Conv(groups=groups, **window), [constant(w, kinds[rng.integers(3)]), *bias]
 
 
-def _step(rng: np.random.Generator, x: TensorType):
+def _step(rng: np.random.Generator, x: TensorType) -> tuple[Op, list[Constant]]:
     """A random operator that fits x, with its constants."""
     C = x.shape[0]
     kind = rng.choice(["conv", "threshold", "requantize", "max", "sum", "reshape"])
@@ -72,13 +77,16 @@ def random_program(rng: np.random.Generator, steps: int) -> Program:
     """A chain that reaches the output; Add joins its last value with itself or an earlier one."""
     shape = tuple(int(n) for n in rng.integers(1, 5, size=rng.choice([1, 3, 3])))
     x = TensorType(type=IntType.parse(str(rng.choice(TYPES))), shape=shape)
-    types, nodes, constants = {"x": x}, [], {}
-    last = "x"
+    types, last = {"x": x}, "x"
+    nodes: list[Node] = []
+    constants: dict[str, Constant] = {}
     while len(nodes) < steps:
         name = f"v{len(nodes)}"
         if rng.random() < 0.25:
             same = [n for n, t in types.items() if t.shape == types[last].shape]
-            op, held, names = Add(), [], [last, str(rng.choice(same))]
+            op: Op = Add()
+            held: list[Constant] = []
+            names = [last, str(rng.choice(same))]
         else:
             op, held = _step(rng, types[last])
             names = [last, *(f"{name}.{k}" for k in range(len(held)))]
@@ -93,11 +101,12 @@ def random_program(rng: np.random.Generator, steps: int) -> Program:
                    constants=constants, output=last)
 
 
-def inputs_of(rng: np.random.Generator, program: Program, images: int) -> np.ndarray:
+def inputs_of(rng: np.random.Generator, program: Program, images: int) -> NDArray[Any]:
     """An input of a program, random in its type."""
     kind = program.input_type.type
     return rng.integers(kind.lo, kind.hi + 1, size=(images, *program.input_type.shape))
 
 
+#: Valid programs of up to seven steps.
 programs = st.builds(random_program, rngs, st.integers(0, 7))
 

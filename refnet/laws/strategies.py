@@ -69,7 +69,7 @@ def ties(
 def ulp_neighbours(draw: st.DrawFn, reals: st.SearchStrategy[Real], *, ulps: int = 2) -> Real:
     """A drawn real moved by up to ``ulps`` floats of its own dtype.
 
-    Reaches comparisons whose boundary is off by a rounding: fp32 division, scales that were rounded.
+    Reaches comparisons whose boundary is off by a rounding: binary32 division, rounded scales.
     """
     value = draw(reals)
     beside: Real = draw(st.sampled_from(list(neighbours(np.array([value]), ulps))))
@@ -101,7 +101,7 @@ def critical_arrays(
     draw: st.DrawFn, scale: float, zero_point: int = 0, *, levels: Any, dtype: Any = np.float32,
     most: int = 200,
 ) -> NDArray[Any]:
-    """All of the above in one array of about ``most`` reals: what the laws themselves are tried on."""
+    """All of the above in one array of about ``most`` reals: what the laws are tried on."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     return critical_points(_grid(scale, zero_point, levels), np.dtype(dtype), rng, most)
 

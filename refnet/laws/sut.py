@@ -54,6 +54,12 @@ def name_of(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__name__", None) or type(function).__name__)
 
 
+class Codes(tuple[int, ...]):
+    """Codes with gaps, in ascending order; a pair of them is no pair of ends."""
+
+    __slots__ = ()
+
+
 def levels_of(levels: Any) -> Sequence[int]:
     """The codes in ascending order, as a ``range`` where they follow each other.
 
@@ -61,6 +67,8 @@ def levels_of(levels: Any) -> Sequence[int]:
     a pair ``(lo, hi)`` of inclusive ends, or the codes themselves as a list, set or array of any
     other length. Binary codes without a zero are the list ``[-1, 1]``.
     """
+    if isinstance(levels, Codes):
+        return levels
     if hasattr(levels, "lo") and hasattr(levels, "hi"):
         levels = (levels.lo, levels.hi)
     if isinstance(levels, tuple) and len(levels) == 2 and all(_is_int(v) for v in levels):
@@ -72,7 +80,7 @@ def levels_of(levels: Any) -> Sequence[int]:
         raise ValueError(f"levels {levels!r:.60}: rule at least two integer codes")
     if listed[-1] - listed[0] == len(listed) - 1:
         return range(int(listed[0]), int(listed[-1]) + 1)
-    codes = tuple(int(v) for v in listed)
+    codes = Codes(int(v) for v in listed)
     if len(set(codes)) != len(codes):
         raise ValueError(f"levels {levels!r:.60}: a code twice")
     return codes
@@ -86,27 +94,29 @@ def _is_int(value: Any) -> bool:
 class QuantizerUnderTest:
     """A quantizer and what is known of it. Every fact that is given makes laws checkable.
 
-    ``quantize(x)`` maps an array of reals to integer codes of the same shape. If it has the required
-    parameters ``scale`` or ``zero_point`` behind x, the suite draws them.
+    ``quantize(x)`` maps an array of reals to integer codes of the same shape. If it has the
+    required parameters ``scale`` or ``zero_point`` behind x, the suite draws them.
 
     * ``dequantize(codes)``: the reals of codes. ``levels``: the codes, see :func:`levels_of`.
-    * ``scale``, ``zero_point``: of ``scale * (code - zero_point)``, where ``quantize`` has them inside;
-      one a channel with ``axis``. Found from ``dequantize`` where possible.
+    * ``scale``, ``zero_point``: of ``scale * (code - zero_point)`` where ``quantize`` has them
+      inside, one a channel with ``axis``. Found from ``dequantize`` where possible.
     * ``thresholds``: the reals between neighbouring codes, where they are not midpoints.
-    * ``tie``: one of ``TIES``. ``nan``: one of ``NANS``, or a code. ``infinity``: of ``INFINITIES``.
+    * ``tie``: one of ``TIES``. ``nan``: one of ``NANS``, or a code. ``infinity``: one of
+      ``INFINITIES``.
     * ``division``: one of ``DIVISIONS``, how exactly x / scale is found.
-    * ``dtypes``: of inputs. ``code_dtype``: of codes. ``ndim``: where only that many axes are taken.
+    * ``dtypes``: of inputs. ``code_dtype``: of codes. ``ndim``: where only so many axes are taken.
     * ``grad(x, g)``: the gradient of x for the output gradient g; or ``grad(x)``, the factor of g.
       ``passes``: where it passes: a pair (low, high), one of ``PASSES``, or a function x -> mask;
       ``inclusive``: one of ``INCLUSIVE``.
     * ``pack(codes)``, ``unpack(bytes, count)`` and ``packing``, one of ``PACKINGS``.
-    * ``requantize(acc, mult, shift)``: [3.2.2] into ``levels``. ``dot(x, w)``: codes (M, K) and (F, K)
-      to accumulators (M, F), of the types ``dot_types``.
-    * ``fit(w)``: ternary codes and their scale. ``factorize(W, k)``: (X, d, Y) as in [L2 semidiscrete];
-      ``reconstruct(X, d, Y)``: of integers.
+    * ``requantize(acc, mult, shift)``: [3.2.2] into ``levels``. ``dot(x, w)``: codes (M, K) and
+      (F, K) to accumulators (M, F), of the types ``dot_types``.
+    * ``fit(w)``: ternary codes and their scale. ``factorize(W, k)``: (X, d, Y) with ternary X
+      (m, k), Y (n, k) and d (k,). ``reconstruct(X, d, Y)``: X diag(d) Y^T of integers.
 
-    ``claims`` are names of laws; by default every law that the facts allow. ``disclaims`` are taken
-    away. What is not claimed is reported as unknown. Raises ``ValueError`` on facts that do not fit.
+    ``claims`` are names of laws; by default every law that the facts allow. ``disclaims`` are
+    taken away. What is not claimed is reported as unknown. Raises ``ValueError`` on facts that do
+    not fit.
     """
 
     quantize: Callable[..., Any] | None = None
