@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from refnet.laws.sut import QuantizerUnderTest as QuantizerUnderTest
     from refnet.laws.table import LAWS as LAWS
 
+__all__ = (
+    "LAWS", "Case", "Counterexample", "Law", "LawReport", "QuantizerUnderTest",
+    "parametrize_with_laws", "run_laws",
+)
+
 # Hypothesis is loaded where a law is run, not where the command line lists its arguments.
 _HOMES = {
     "LAWS": "table", "Case": "case", "Counterexample": "case", "Law": "law", "LawReport": "suite",

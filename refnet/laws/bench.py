@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,21 @@ FIRST_SCALES = (
 )
 _SEEDS = st.integers(0, 2**32 - 1)
 
-Family = Callable[["Bench"], tuple[list[Case], "st.SearchStrategy[Case] | None"]]
+Family = Callable[["Bench"], tuple[Iterable[Case], "st.SearchStrategy[Case] | None"]]
+
+
+class Enumerated:
+    """Cases that are made when somebody comes to them, and kept for the next who does."""
+
+    def __init__(self, cases: Iterable[Case]) -> None:
+        self._rest = iter(cases)
+        self._made: list[Case] = []
+
+    def __iter__(self) -> Iterator[Case]:
+        yield from self._made
+        for case in self._rest:
+            self._made.append(case)
+            yield case
 
 
 @dataclass(slots=True)
@@ -47,11 +62,12 @@ class Bench:
             self._bounds[params] = Bound(self.q, params)
         return self._bounds[params]
 
-    def cases(self, family: Family) -> tuple[list[Case], st.SearchStrategy[Case] | None]:
-        """The cases of a family."""
+    def cases(self, family: Family) -> tuple[Enumerated, st.SearchStrategy[Case] | None]:
+        """The enumerated cases of a family, and the strategy that draws others."""
         if family not in self._families:
-            self._families[family] = family(self)
-        found: tuple[list[Case], st.SearchStrategy[Case] | None] = self._families[family]
+            first, strategy = family(self)
+            self._families[family] = Enumerated(first), strategy
+        found: tuple[Enumerated, st.SearchStrategy[Case] | None] = self._families[family]
         return found
 
     def drawn(self, family: Family, draw: Callable[[Any], list[Case]]) -> list[Case]:
@@ -109,15 +125,15 @@ def _point_case(bench: Bench, params: Params, dtype: Any, seed: int, most: int) 
     return Case(params=params, arrays={"x": x}, seed=seed)
 
 
-def points(bench: Bench) -> tuple[list[Case], st.SearchStrategy[Case]]:
+def points(bench: Bench) -> tuple[Iterator[Case], st.SearchStrategy[Case]]:
     """Ties, levels and bounds of all channels, in every dtype."""
     kinds = bench.q.float_types
     most = FEW_POINTS if bench.q.parameters else ALL_POINTS
-    first = [
+    first = (
         _point_case(bench, params, dtype, seed, most)
         for seed, params in enumerate(bench.first_params())
         for dtype in kinds
-    ]
+    )
     drawn = st.builds(
         lambda params, dtype, seed: _point_case(bench, params, dtype, seed, FEW_POINTS // 2),
         bench.params(), st.sampled_from(kinds[::-1]), _SEEDS,
@@ -125,7 +141,7 @@ def points(bench: Bench) -> tuple[list[Case], st.SearchStrategy[Case]]:
     return first, drawn
 
 
-def few_points(bench: Bench) -> tuple[list[Case], st.SearchStrategy[Case]]:
+def few_points(bench: Bench) -> tuple[Iterator[Case], st.SearchStrategy[Case]]:
     """Some of the points, in random order: for laws that call the quantizer many times."""
     kinds = bench.q.float_types
 
@@ -140,12 +156,12 @@ def few_points(bench: Bench) -> tuple[list[Case], st.SearchStrategy[Case]]:
             x = np.concatenate([x[:, : count // 2], as_columns(inner)], axis=1)[:, :count]
         return Case(params=params, arrays={"x": np.ascontiguousarray(x)}, seed=seed)
 
-    first = [
+    first = (
         case(params, dtype, seed, count)
         for seed, params in enumerate(bench.first_params()[:6])
         for dtype in kinds
         for count in (4, 24)
-    ]
+    )
     dtypes = st.sampled_from(kinds[::-1])
     drawn = st.builds(case, bench.params(), dtypes, _SEEDS, st.integers(1, 36))
     return first, drawn
@@ -164,12 +180,12 @@ def first_parameters_only(bench: Bench) -> tuple[list[Case], None]:
     return parameters_only(bench)[0][:12], None
 
 
-def one_large(bench: Bench) -> tuple[list[Case], None]:
+def one_large(bench: Bench) -> tuple[Iterator[Case], None]:
     """One case a dtype: for laws that make large arrays of it."""
-    return few_points(bench)[0][:6:2], None
+    return islice(few_points(bench)[0], 0, 6, 2), None
 
 
-def bound_cases(bench: Bench) -> tuple[list[Case], st.SearchStrategy[Case]]:
+def bound_cases(bench: Bench) -> tuple[Iterator[Case], st.SearchStrategy[Case]]:
     """Points of all kinds, and those at the bounds of the gradient."""
     first, drawn = points(bench)
 
@@ -178,7 +194,7 @@ def bound_cases(bench: Bench) -> tuple[list[Case], st.SearchStrategy[Case]]:
         x = np.concatenate([extra, case.x[:, :400]], axis=1)
         return Case(params=case.params, arrays={"x": x}, seed=case.seed)
 
-    return [with_bounds(case) for case in first], drawn.map(with_bounds)
+    return map(with_bounds, first), drawn.map(with_bounds)
 
 
 # --- Integers -------------------------------------------------------------------------------------

@@ -24,6 +24,9 @@ TIES = ("even", "even_code", "away", "zero", "up", "down")
 #: How exactly a uniform quantizer finds x / scale: ``exact``; ``binary64``, where the exact
 #: quotient or its binary64 rounding is accepted; ``input``, the quotient in the dtype of x.
 DIVISIONS = ("exact", "binary64", "input")
+#: The binary64 number below one half: adding one half to it gives 1, so floor(q + 1/2), the usual
+#: way to round half up, takes it for a tie. Accepted in ``binary64``, not in ``exact``.
+_BELOW_HALF = 0.49999999999999994
 
 
 class Grid(ABC):
@@ -127,6 +130,8 @@ class UniformGrid(Grid):
             found = ()
         if not math.isfinite(quotient):
             return found or self._rounded(top, bottom, tie)
+        if abs(quotient) == _BELOW_HALF and self.division == "binary64":
+            return tuple(dict.fromkeys(found + self._rounded(1 if top > 0 else -1, 2, None)))
         return tuple(dict.fromkeys(found + self._rounded(*quotient.as_integer_ratio(), tie)))
 
     def _rounded(self, top: int, bottom: int, tie: str | None) -> tuple[int, ...]:
@@ -223,6 +228,15 @@ def tabulated(
     )
 
 
+def is_exact(scale: float, dtype: np.dtype[Any]) -> bool:
+    """Whether a scale seen in ``dtype`` is the scale itself and not its rounding.
+
+    In binary64 it is taken as such; in a narrower dtype if it has at most half of its bits.
+    """
+    bits = (scale.as_integer_ratio()[0]).bit_length()
+    return dtype.itemsize == 8 or bits <= (np.finfo(dtype).nmant + 1) // 2
+
+
 def uniform_step(
     codes: Sequence[int], values: np.ndarray[Any, Any], zero: int | None
 ) -> tuple[float, int] | None:
@@ -237,7 +251,7 @@ def uniform_step(
     if not len(beside):
         return None
     scale = float(values[beside[-1]] * steps[beside[-1]])
-    if scale <= 0:
+    if scale <= 0 or not is_exact(scale, values.dtype):
         return None
     with np.errstate(all="ignore"):
         same = np.array_equal(steps.astype(values.dtype) * values.dtype.type(scale), values)

@@ -160,6 +160,14 @@ def has_zero(bench: Bench) -> str:
     return "" if known else "holds where 0 is a level"
 
 
+def exact_ties(bench: Bench) -> str:
+    """Ties can be tried where boundaries are known exactly."""
+    grids = bench.bound(bench.first_params()[0]).grids or ()
+    if all(grid.exact_ties for grid in grids):
+        return ""
+    return "needs scale or thresholds: dequantize tells the boundaries only roughly"
+
+
 def clean_ties(bench: Bench) -> str:
     """Adding the zero point before rounding is declared by the tie rule."""
     return "" if bench.q.tie != "even_code" else "does not hold where ties go to even codes"

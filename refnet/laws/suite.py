@@ -17,6 +17,7 @@ from hypothesis.strategies import SearchStrategy
 from refnet.laws.bench import Bench
 from refnet.laws.bound import Broken
 from refnet.laws.case import Case, Counterexample
+from refnet.laws.elementary import Verdict
 from refnet.laws.law import Law
 from refnet.laws.sut import QuantizerUnderTest
 from refnet.laws.table import LAWS, NAMES
@@ -82,7 +83,7 @@ class _Violation(Exception):  # noqa: N818 - a signal to Hypothesis
     """A drawn case breaks a law."""
 
 
-def judge(law: Law, bench: Bench, case: Case) -> int | Counterexample:
+def judge(law: Law, bench: Bench, case: Case) -> Verdict:
     """The verdict of one case; a function that gives nothing usable is a counterexample."""
     # Overflow and the like are part of the question; what a quantizer warns of is not.
     with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -101,8 +102,8 @@ def _settings(max_examples: int, *phases: Phase) -> settings:
     )
 
 
-def _drawn(strategy: SearchStrategy[Case], seed: int, max_examples: int) -> list[Case]:
-    """The cases that Hypothesis draws."""
+def draw_cases(strategy: SearchStrategy[Case], seed: int, max_examples: int) -> list[Case]:
+    """The cases that Hypothesis draws for a seed."""
     found: list[Case] = []
 
     @_settings(max_examples, Phase.generate)
@@ -138,23 +139,41 @@ def _smallest(
     return seen[-1] if seen else None
 
 
-def _run(law: Law, bench: Bench, seed: int, max_examples: int) -> int | Counterexample:
-    """The number of places looked at, or a counterexample.
-
-    The drawn cases are drawn once and serve all laws of a family; a law that fails on one of them
-    is tried again by Hypothesis, which shrinks the case.
-    """
-    first, strategy = bench.cases(law.cases)
-    drawn = bench.drawn(law.cases, lambda s: _drawn(s, seed, max_examples))
+def _enumerated(law: Law, bench: Bench) -> Verdict:
+    """The number of places looked at in the enumerated cases, or a counterexample."""
     checked = 0
-    for index, case in enumerate((*first, *drawn)):
+    for case in bench.cases(law.cases)[0]:
         found = judge(law, bench, case)
         if isinstance(found, Counterexample):
-            if index < len(first) or strategy is None:
-                return found
+            return found
+        checked += found
+    return checked
+
+
+def _among_drawn(law: Law, bench: Bench, seed: int, max_examples: int) -> Verdict:
+    """The same for drawn cases.
+
+    They are drawn once and serve all laws of a family; a law that fails on one of them is tried
+    again by Hypothesis, which shrinks the case.
+    """
+    strategy, checked = bench.cases(law.cases)[1], 0
+    if strategy is None:
+        return checked
+    for case in bench.drawn(law.cases, lambda s: draw_cases(s, seed, max_examples)):
+        found = judge(law, bench, case)
+        if isinstance(found, Counterexample):
             return _smallest(law, bench, strategy, seed, max_examples) or found
         checked += found
     return checked
+
+
+def _run(law: Law, bench: Bench, seed: int, max_examples: int) -> Verdict:
+    """Enumerated cases, then drawn ones."""
+    first = _enumerated(law, bench)
+    if isinstance(first, Counterexample):
+        return first
+    more = _among_drawn(law, bench, seed, max_examples)
+    return more if isinstance(more, Counterexample) else first + more
 
 
 def _known(names: Iterable[str], what: str) -> None:
@@ -203,6 +222,25 @@ def run_laws(
             detail="the first call and one after all laws give other codes", case=Case()
         )
     return LawReport(name=q.name, passed=tuple(passed), counterexamples=failed, reasons=reasons)
+
+
+def broken_law(
+    q: QuantizerUnderTest, *, seed: int = 0, max_examples: int = 200
+) -> str | None:
+    """The name of a law that ``q`` breaks, found as fast as may be; None where none is found.
+
+    The laws that find most come first, and the first failure ends the search.
+    """
+    bench = Bench(q)
+    strongest = sorted(LAWS, key=lambda law: law.check.__module__ != "refnet.laws.exact")
+    tried = [law for law in strongest if not law.unknown(bench)]
+    for law in tried:
+        if isinstance(_enumerated(law, bench), Counterexample):
+            return law.name
+    for law in tried:
+        if isinstance(_among_drawn(law, bench, seed, max_examples), Counterexample):
+            return law.name
+    return None
 
 
 def _probe(bench: Bench) -> bytes | None:

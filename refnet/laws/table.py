@@ -8,6 +8,7 @@ from refnet.laws.law import (
     Law,
     by_name,
     clean_ties,
+    exact_ties,
     has_zero,
     one_division,
     own_cells,
@@ -56,7 +57,7 @@ LAWS: tuple[Law, ...] = (
     ),
     Law(
         clause="8.2.2", check=exact.tie, needs=("quantize", "levels", _GRID, "tie"),
-        cases=cases.points, reaches="every wrong rounding rule, > for >=",
+        cases=cases.points, implied=exact_ties, reaches="every wrong rounding rule, > for >=",
     ),
     Law(
         clause="8.2.3", check=exact.values, needs=("dequantize", "levels", "scale"),
