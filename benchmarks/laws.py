@@ -71,9 +71,9 @@ def main() -> int:
     start = time.process_time()
     right = [*RIGHT.values(), *(replace(of(make()), name=make.__name__) for make in QUANTIZERS)]
     result = {
-        "mutants": len(MUTANTS), "kill_seeds": options.kills,
+        "mutants": len(MUTANTS), "right_quantizers": len(right), "kill_seeds": options.kills,
         "kill_examples": options.kill_examples,
-        "survivors": survivors(options.kills, options.kill_examples), "right_quantizers": len(right),
+        "survivors": survivors(options.kills, options.kill_examples),
         "alarm_seeds": options.alarms, "alarm_examples": options.alarm_examples,
         "alarms": [a for q in right for a in alarms(q, options.alarms, options.alarm_examples)],
     }

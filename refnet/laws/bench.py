@@ -84,15 +84,16 @@ class Bench:
         if not wanted:
             return [Params()]
         zeros = self._zero_points()
-        found: dict[Params, None] = {}
-        for index, scale in enumerate(FIRST_SCALES):
-            some = zeros if index < 2 else [zeros[index % len(zeros)]]
-            for zero in some:
-                found[Params(
-                    scale=scale if "scale" in wanted else None,
-                    zero_point=zero if "zero_point" in wanted else None,
-                )] = None
-        return list(found)
+        # Every scale once with some zero point, then two scales with every zero point.
+        pairs = [(s, zeros[i % len(zeros)]) for i, s in enumerate(FIRST_SCALES)]
+        pairs += [(scale, zero) for scale in FIRST_SCALES[:2] for zero in zeros]
+        return list(dict.fromkeys(
+            Params(
+                scale=scale if "scale" in wanted else None,
+                zero_point=zero if "zero_point" in wanted else None,
+            )
+            for scale, zero in pairs
+        ))
 
     def _zero_points(self) -> list[int]:
         levels = self.q.levels
