@@ -1,4 +1,4 @@
-"""The command line: ``refnet compile``, ``train``, ``run`` and ``vectors``."""
+"""The command line: ``refnet compile``, ``train``, ``run``, ``vectors`` and ``laws``."""
 
 from __future__ import annotations
 
@@ -60,9 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_compile(commands)
     _add_train(commands)
     _add_run(commands)
-    from refnet.vectors.cli import add_arguments
+    from refnet.laws import cli as laws
+    from refnet.vectors import cli as vectors
 
-    add_arguments(commands, {"kernels": _kernels})
+    vectors.add_arguments(commands, {"kernels": _kernels})
+    laws.add_arguments(commands)
     return parser
 
 

@@ -9,10 +9,11 @@ import pytest
 from conftest import NO_JIT
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import STRATEGIES, Operation, arrays_of, filled, operations
 
 from refnet.kernels import KERNELS, choose, execute, pooling
 from refnet.kernels.dispatch import plain
+from refnet.laws.arrays import arrays_of, filled
+from refnet.laws.operations import STRATEGIES, Operation, operations
 from refnet.program import (
     ACCUMULATOR,
     INT8,

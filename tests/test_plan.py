@@ -12,10 +12,10 @@ import pytest
 from conftest import NO_JIT
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import arrays_of, filled, int_types
 
 from refnet import kernels
 from refnet.kernels.plan import CHUNK_IMAGES
+from refnet.laws.arrays import arrays_of, filled, int_types
 from refnet.program import (
     INT8,
     SINT8,

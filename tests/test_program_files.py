@@ -8,9 +8,10 @@ from pathlib import Path
 import oracle_codes
 import pytest
 from hypothesis import given
-from programs import inputs_of, programs, refused, small
-from strategies import rngs
+from programs import refused, small
 
+from refnet.laws.arrays import rngs
+from refnet.laws.programs import inputs_of, programs
 from refnet.program import (
     Program,
     ProgramError,

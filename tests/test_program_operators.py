@@ -8,8 +8,9 @@ import oracle_types
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import operations, rngs
 
+from refnet.laws.arrays import rngs
+from refnet.laws.operations import operations
 from refnet.program import (
     INT8,
     OPERATORS,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import Refused, type_bits
-from strategies import int_types
 
+from refnet.laws.arrays import int_types
 from refnet.program import TERNARY, UINT2, IntType
 from refnet.program.packing import (
     pack_bits,

@@ -10,9 +10,9 @@ import oracle_types
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from programs import inputs_of, programs, random_program
-from strategies import rngs
 
+from refnet.laws.arrays import rngs
+from refnet.laws.programs import inputs_of, programs, random_program
 from refnet.program import (
     OPERATORS,
     TERNARY,

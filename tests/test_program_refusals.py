@@ -6,8 +6,8 @@ import oracle_types
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import conv_operations, operations
 
+from refnet.laws.operations import conv_operations, operations
 from refnet.program import (
     INT8,
     OPERATORS,

@@ -5,8 +5,8 @@ import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import int_types
 
+from refnet.laws.arrays import int_types
 from refnet.program import (
     ACCUMULATOR,
     INT8,

@@ -8,20 +8,17 @@ bound and at the bound of the format, empty batches, one channel, groups = chann
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from refnet.laws.arrays import arrays_of, batches, int_types, rngs, shapes
 from refnet.program import (
-    ACCUMULATOR,
-    INT8,
-    INT16,
     OPERATORS,
-    SINT8,
-    TERNARY,
-    UINT2,
-    UINT8,
     Add,
     Constant,
     Conv,
@@ -38,8 +35,6 @@ from refnet.program import (
 from refnet.program.arith import MULT_BOUND, ROUNDINGS, SHIFT_BOUND
 from refnet.program.types import ACCUMULATOR_BOUND
 
-FILLS = ("uniform", "lowest", "highest", "corners")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
@@ -47,7 +42,7 @@ class Operation:
 
     op: Op
     operands: tuple[TensorType | Constant, ...]
-    activations: tuple[np.ndarray, ...]
+    activations: tuple[NDArray[Any], ...]
 
     @property
     def result(self) -> TensorType:
@@ -55,57 +50,12 @@ class Operation:
         return self.op.infer(*self.operands)
 
     @property
-    def arrays(self) -> tuple[np.ndarray, ...]:
+    def arrays(self) -> tuple[NDArray[Any], ...]:
         """Positional arguments of ``op.evaluate``: activations and constants in order."""
         given = iter(self.activations)
         return tuple(
             o.array if isinstance(o, Constant) else next(given) for o in self.operands
         )
-
-
-rngs = st.integers(0, 2**32 - 1).map(np.random.default_rng)
-batches = st.sampled_from([1, 2, 3, 1, 2, 3, 0])
-NAMED_TYPES = (
-    *(IntType.unsigned(bits) for bits in (1, 3, 4)), UINT2, UINT8, IntType.unsigned(16),
-    TERNARY, INT8, SINT8, INT16, ACCUMULATOR,
-)
-
-
-@st.composite
-def int_types(draw: st.DrawFn, limit: int = ACCUMULATOR_BOUND) -> IntType:
-    """A named or an arbitrary range, cut to magnitudes of at most ``limit``."""
-    if draw(st.booleans()):
-        kind = draw(st.sampled_from(NAMED_TYPES))
-        return IntType(lo=max(kind.lo, -limit), hi=min(kind.hi, limit))
-    reach = min(limit, 2 ** draw(st.integers(0, 31)))
-    ends = draw(st.tuples(st.integers(-reach, reach), st.integers(-reach, reach)))
-    return IntType(lo=min(ends), hi=max(ends))
-
-
-def filled(
-    rng: np.random.Generator, kind: IntType, shape: tuple[int, ...], fill: str
-) -> np.ndarray:
-    """An array of ``kind`` in its storage dtype, filled in one of the ways of ``FILLS``."""
-    lo, hi = kind.lo, kind.hi
-    if fill == "uniform":
-        values = rng.integers(lo, hi, size=shape, endpoint=True)
-    elif fill == "corners":
-        corners = [v for v in (lo, lo + 1, -1, 0, 1, hi - 1, hi) if lo <= v <= hi]
-        values = rng.choice(np.array(corners, dtype=np.int64), size=shape)
-    else:
-        values = np.full(shape, lo if fill == "lowest" else hi, dtype=np.int64)
-    return values.astype(kind.dtype)
-
-
-@st.composite
-def arrays_of(draw: st.DrawFn, kind: IntType, shape: tuple[int, ...]) -> np.ndarray:
-    """An array of ``kind`` and ``shape`` in the storage dtype of ``kind``."""
-    return filled(draw(rngs), kind, shape, draw(st.sampled_from(FILLS)))
-
-
-def shapes(least: int = 1, most: int = 3) -> st.SearchStrategy[tuple[int, ...]]:
-    """Shapes without the batch axis, of ``least`` to ``most`` axes, sizes 1 to 9."""
-    return st.lists(st.integers(1, 9), min_size=least, max_size=most).map(tuple)
 
 
 # --- Conv ---------------------------------------------------------------------------------------
@@ -146,11 +96,13 @@ def conv_operations(draw: st.DrawFn) -> Operation:
     w = draw(arrays_of(w_type, (filters, per_group, R, S)))
     x_map = TensorType(type=x_type, shape=(groups * per_group, H, W))
     weights = constant(w, draw(st.sampled_from([w_type, None])))
-    operands = [x_map, weights, *draw(_biases(op, x_map, weights))]
+    operands: tuple[TensorType | Constant, ...] = (
+        x_map, weights, *draw(_biases(op, x_map, weights))
+    )
     x = draw(arrays_of(x_type, (draw(batches), *x_map.shape)))
     if len(x) and draw(st.booleans()):
         x = _at_the_bound(op, x, x_type, operands, draw(st.booleans()), draw(rngs))
-    return Operation(op=op, operands=tuple(operands), activations=(x,))
+    return Operation(op=op, operands=operands, activations=(x,))
 
 
 @st.composite
@@ -167,9 +119,14 @@ def _biases(draw: st.DrawFn, op: Conv, x: TensorType, w: Constant) -> list[Const
     return [constant(np.full(w.shape[:1], room_up if kind == "top" else -room_down))]
 
 
-def _at_the_bound(op, x, x_type, operands, upper: bool, rng) -> np.ndarray:
+def _at_the_bound(
+    op: Conv, x: NDArray[Any], x_type: IntType, operands: Sequence[TensorType | Constant],
+    upper: bool, rng: np.random.Generator,
+) -> NDArray[Any]:
     """x with one window of image 0 set so that a widest filter attains the proved bound."""
-    w = operands[1].array.astype(np.int64)
+    weights = operands[1]
+    assert isinstance(weights, Constant)
+    w = weights.array.astype(np.int64)
     _, height, width = op.infer(*operands).shape
     products = np.stack([w * x_type.lo, w * x_type.hi])
     reach = np.maximum(products.max(axis=0), 0) if upper else np.minimum(products.min(axis=0), 0)
@@ -222,7 +179,10 @@ def requantize_operations(draw: st.DrawFn) -> Operation:
     return Operation(op=op, operands=operands, activations=(x,))
 
 
-def _with_ties(x, x_type, mult, shift, rng) -> np.ndarray:
+def _with_ties(
+    x: NDArray[Any], x_type: IntType, mult: NDArray[Any], shift: NDArray[Any],
+    rng: np.random.Generator,
+) -> NDArray[Any]:
     """x where x * mult is an odd number of halves of 2**shift, or one beside it."""
     # mult = odd * 2**twos, so x = odd * 2**(shift - 1 - twos) makes an exact tie.
     twos = np.array([(int(m) & -int(m)).bit_length() - 1 if m else 0 for m in mult])
@@ -230,7 +190,7 @@ def _with_ties(x, x_type, mult, shift, rng) -> np.ndarray:
     half = (np.int64(1) << power).reshape(-1, *(1,) * (x.ndim - 2))
     odd = 2 * rng.integers(-4, 4, size=x.shape) + 1
     beside = rng.choice(np.array([-1, 0, 0, 0, 1]), size=x.shape)
-    return np.clip(odd * half + beside, x_type.lo, x_type.hi).astype(x_type.dtype)
+    return np.asarray(np.clip(odd * half + beside, x_type.lo, x_type.hi)).astype(x_type.dtype)
 
 
 # --- Add, pools, Reshape ------------------------------------------------------------------------

@@ -1,0 +1,231 @@
+"""A quantizer with its parameters fixed: calls that are checked, and the grid of right answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refnet.laws.grid import Grid, UniformGrid, tabulated, uniform_step
+from refnet.laws.sut import QuantizerUnderTest, name_of, parameters_of
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.int64]
+#: Codes beyond this are tabulated by nothing: grids of wider types must be uniform.
+MOST_TABULATED = 2**16
+
+
+class Broken(Exception):  # noqa: N818 - what the answer is
+    """A function gave no usable answer: it raised, or shape or dtype are wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    """What the suite draws; None where the quantizer takes no such parameter."""
+
+    scale: float | None = None
+    zero_point: int | None = None
+
+
+def call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """``function(*arguments)``; what it raises becomes :class:`Broken`."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        text = " ".join(str(error).split())[:120]
+        what = f"{name_of(function)} raised {type(error).__name__}: {text}"
+        raise Broken(what) from error
+
+
+class Bound:
+    """``q`` with ``params``. Arrays go in as copies, so that nothing can spoil them.
+
+    Columns are arrays (C, n): n reals for each of C channels, one channel without ``axis``.
+    """
+
+    def __init__(self, q: QuantizerUnderTest, params: Params) -> None:
+        self.q = q
+        self.params = params
+        self._memory: dict[str, Any] = {}
+
+    # --- calls -------------------------------------------------------------------------------
+
+    def _given(self, function: Callable[..., Any], first: int) -> list[Any]:
+        """The parameters that ``function`` takes behind ``first`` arrays."""
+        held = {"scale": self.scale, "zero_point": self.zero_point or 0}
+        return [held[name] for name in parameters_of(function, first)]
+
+    def raw(self, x: Floats) -> Any:
+        """Whatever ``quantize`` returns for this very array."""
+        quantize = self._memory.get("quantize")
+        if quantize is None:
+            assert self.q.quantize is not None
+            quantize = self._memory["quantize"] = (self.q.quantize, self._given(self.q.quantize, 1))
+        return call(quantize[0], x, *quantize[1])
+
+    def codes(self, x: Floats) -> Ints:
+        """Codes of an array, in its shape, as int64; :class:`Broken` where they are none."""
+        return integral(self.raw(np.array(x, order="K")), x.shape, "quantize")
+
+    def ask(self, columns: Floats) -> Ints:
+        """Codes (C, n) of columns (C, n)."""
+        return self.columns(self.codes(self.embed(columns)), columns.shape)
+
+    def embed(self, columns: NDArray[Any]) -> NDArray[Any]:
+        """Columns as an array that the quantizer takes: the channels lie on its axis."""
+        channels, count = columns.shape
+        axis, ndim = self.q.axis, self.q.ndim
+        if axis is None:
+            return columns.reshape((channels * count,) + (1,) * ((ndim or 1) - 1))
+        ndim = ndim or max(2, axis + 1, -axis)
+        wide = columns.reshape((channels, count) + (1,) * (ndim - 2))
+        return np.ascontiguousarray(np.moveaxis(wide, 0, axis))
+
+    def columns(self, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        """Back from what :meth:`embed` made."""
+        if self.q.axis is None:
+            return array.reshape(shape)
+        return np.moveaxis(array, self.q.axis, 0).reshape(shape)
+
+    def raw_values(self, codes: NDArray[Any]) -> Any:
+        """Whatever ``dequantize`` returns."""
+        assert self.q.dequantize is not None
+        return call(self.q.dequantize, codes, *self._given(self.q.dequantize, 1))
+
+    def values(self, codes: NDArray[Any]) -> Floats:
+        """Reals of codes, in their shape."""
+        given = codes if self.q.code_dtype is None else codes.astype(self.q.code_dtype)
+        found = np.asarray(self.raw_values(np.array(given)))
+        if found.shape != codes.shape:
+            raise Broken(f"dequantize: shape {found.shape} of codes {codes.shape}")
+        if found.dtype.kind in "iu":
+            found = found.astype(np.float64)
+        if found.dtype.kind != "f" or found.dtype.itemsize > 8:
+            raise Broken(f"dequantize: dtype {found.dtype}, rule a float of at most 64 bits")
+        return found
+
+    def raw_gradient(self, x: Floats, g: Floats) -> Any:
+        """Whatever ``grad`` returns for these very arrays, times g if it does not take g."""
+        grad = self.q.grad
+        assert grad is not None
+        if _takes_two(grad):
+            return call(grad, x, g, *self._given(grad, 2))
+        return np.asarray(call(grad, x, *self._given(grad, 1))) * g
+
+    def gradient(self, x: Floats, g: Floats) -> Floats:
+        """The gradient of x for the output gradient g."""
+        found = np.asarray(self.raw_gradient(np.array(x), np.array(g)))
+        if found.shape != x.shape:
+            raise Broken(f"grad: shape {found.shape} of x {x.shape}")
+        if found.dtype.kind not in "bfiu":
+            raise Broken(f"grad: dtype {found.dtype}, rule real numbers")
+        return found
+
+    # --- what is right -----------------------------------------------------------------------
+
+    @property
+    def scale(self) -> float | None:
+        """The scale of a quantizer that is not per channel."""
+        if self.params.scale is not None:
+            return self.params.scale
+        if self.q.scale is None or self.q.axis is not None:
+            return None
+        return float(np.ravel(self.q.scale)[0])
+
+    @property
+    def zero_point(self) -> int | None:
+        """The zero point of a quantizer that is not per channel."""
+        if self.params.zero_point is not None:
+            return self.params.zero_point
+        if self.q.zero_point is None or self.q.axis is not None:
+            return None
+        return int(np.ravel(self.q.zero_point)[0])
+
+    @property
+    def levels(self) -> Sequence[int]:
+        """The codes, ascending."""
+        found: Sequence[int] = self.q.levels
+        return found
+
+    @property
+    def grids(self) -> tuple[Grid, ...] | None:
+        """A grid for each channel, or None where too little is known."""
+        if "grids" not in self._memory:
+            self._memory["grids"] = self._grids()
+        found: tuple[Grid, ...] | None = self._memory["grids"]
+        return found
+
+    def table(self) -> Floats | None:
+        """The reals of all codes, where they can be asked for."""
+        if self.q.dequantize is None or self.q.levels is None or self.q.axis is not None:
+            return None
+        if len(self.levels) > MOST_TABULATED:
+            return None
+        if "table" not in self._memory:
+            self._memory["table"] = self.values(np.asarray(self.levels, dtype=np.int64))
+        found: Floats = self._memory["table"]
+        return found
+
+    def _grids(self) -> tuple[Grid, ...] | None:
+        q = self.q
+        if q.levels is None:
+            return None
+        if q.axis is not None:
+            scales = np.ravel(np.asarray(q.scale, dtype=np.float64))
+            zeros = np.broadcast_to(np.ravel(q.zero_point or 0), scales.shape)
+            pairs = zip(scales.tolist(), zeros.tolist(), strict=True)
+            return tuple(self._uniform(scale, zero) for scale, zero in pairs)
+        if q.thresholds is None and self.scale is not None:
+            return (self._uniform(self.scale, self.zero_point or 0),)
+        values = self.table()
+        if q.thresholds is None and values is not None:
+            step = uniform_step(self.levels, values, self.zero_point)
+            if step is not None:
+                return (self._uniform(*step),)
+            if not np.isfinite(values).all() or np.any(np.diff(values) <= 0):
+                return None
+        if q.thresholds is None and values is None:
+            return None
+        known = np.zeros(0) if values is None else values
+        return (tabulated(self.levels, known, q.thresholds, q.tie),)
+
+    def _uniform(self, scale: float, zero: int) -> Grid:
+        codes = self.levels
+        if isinstance(codes, range):
+            return UniformGrid(
+                codes=codes, scale=scale, zero=zero, tie=self.q.tie, division=self.q.division
+            )
+        values = scale * (np.asarray(codes, dtype=np.float64) - zero)
+        return tabulated(codes, values, None, self.q.tie)
+
+
+def _takes_two(grad: Callable[..., Any]) -> bool:
+    """Whether ``grad`` takes x and g; a function without a signature does."""
+    import inspect
+
+    try:
+        parameters = list(inspect.signature(grad).parameters.values())
+    except (TypeError, ValueError):
+        return True
+    free = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if any(p.kind == p.VAR_POSITIONAL for p in parameters):
+        return True
+    return len([p for p in free if p.name not in ("scale", "zero_point")]) > 1
+
+
+def integral(result: Any, shape: tuple[int, ...], what: str) -> Ints:
+    """A result as int64; :class:`Broken` unless it has that shape and holds integers."""
+    found = np.asarray(result)
+    if found.shape != shape:
+        raise Broken(f"{what}: shape {found.shape} of an argument of shape {shape}")
+    if found.dtype.kind == "f":
+        with np.errstate(all="ignore"):
+            whole = np.isfinite(found) & (np.abs(found) < 2.0**53) & (found == np.rint(found))
+        if not whole.all():
+            raise Broken(f"{what}: {found[~whole].ravel()[0]!s} is no integer code")
+    elif found.dtype.kind not in "iub":
+        raise Broken(f"{what}: dtype {found.dtype}, rule integers")
+    return found.astype(np.int64)

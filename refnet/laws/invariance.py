@@ -1,0 +1,287 @@
+"""Laws of what must not matter: neighbours, shape, memory, dtype, history, scale and zero point.
+
+They need no oracle, and hold for any quantizer whose parameters do not depend on the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refnet.laws.bound import Bound, Floats, Ints, Params, integral
+from refnet.laws.case import Case, Counterexample, parameters_text, real
+from refnet.laws.elementary import Verdict, first_bad
+
+#: Sizes around the widths of vector registers, blocks and buffers.
+SIZES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 127, 129, 1023, 1025, 4097, 70001)
+
+
+def _differs(
+    bound: Bound, case: Case, how: str, got: Ints, right: Ints, x: Floats
+) -> Counterexample | None:
+    """The first place where codes are not those of the reals one by one."""
+    if got.shape != right.shape:
+        return Counterexample(detail=f"{how}: shape {got.shape} of {right.shape}", case=case)
+    places = np.argwhere(got != right)
+    if not len(places):
+        return None
+    place = tuple(places[0])
+    detail = (
+        f"{how}: x = {real(x[place])} at {tuple(map(int, place))} has code {got[place]}, "
+        f"elsewhere {right[place]}"
+    )
+    return Counterexample(
+        detail=detail, case=case, value=float(x[place]), got=int(got[place]),
+        right=(int(right[place]),),
+    )
+
+
+def elementwise(bound: Bound, case: Case) -> Verdict:
+    """The code of a real does not depend on what stands beside it: number, order, magnitudes."""
+    x = case.x
+    right = bound.ask(x)
+    rng = np.random.default_rng(case.seed)
+    order = rng.permutation(x.shape[1])
+    large = np.finfo(x.dtype).max
+    with_extremes = np.concatenate([x, np.full_like(x[:, :1], large)], axis=1)
+    ways: list[tuple[str, Ints, Ints, Floats]] = [
+        ("in another order", bound.ask(x[:, order]), right[:, order], x[:, order]),
+        ("beside the largest float", bound.ask(with_extremes)[:, :-1], right, x),
+        ("beside zeros", bound.ask(np.concatenate([x * 0, x], axis=1))[:, x.shape[1]:], right, x),
+        ("beside its negatives", bound.ask(np.concatenate([x, -x], axis=1))[:, : x.shape[1]],
+         right, x),
+    ]
+    for index in rng.permutation(x.shape[1])[:6]:
+        one = slice(index, index + 1)
+        ways.append(("alone", bound.ask(x[:, one]), right[:, one], x[:, one]))
+    for how, got, wanted, reals in ways:
+        if (found := _differs(bound, case, how, got, wanted, reals)) is not None:
+            return found
+    return len(ways)
+
+
+def size(bound: Bound, case: Case) -> Verdict:
+    """The code of a real does not depend on the length of the array, from 1 to 70,001."""
+    right = bound.ask(case.x)
+    for count in SIZES:
+        places = np.arange(count) % case.x.shape[1]
+        got = bound.ask(case.x[:, places])
+        how = f"in an array of {count}"
+        found = _differs(bound, case, how, got, right[:, places], case.x[:, places])
+        if found is not None:
+            return found
+    return len(SIZES)
+
+
+def _shapes(count: int) -> Iterator[tuple[int, ...]]:
+    """Shapes of ``count`` elements with up to five axes, square ones and thin ones."""
+    yield from ((count,), (1, count), (count, 1), (count, 1, 1, 1), (1, 1, count, 1, 1))
+    for rows in range(2, count):
+        if count % rows == 0:
+            yield from ((rows, count // rows), (1, rows, 1, count // rows))
+
+
+def shape(bound: Bound, case: Case) -> Verdict:
+    """Codes have the shape of x: no axis, empty, one to five axes; the shape changes no code."""
+    q, x = bound.q, case.x
+    right = bound.ask(x)
+    empty = bound.embed(x[:, :0])
+    got = bound.codes(empty)
+    if q.axis is not None or q.ndim is not None:
+        return 1
+    for none in (np.zeros((0, 4), x.dtype), np.zeros((2, 0, 3), x.dtype)):
+        bound.codes(none)
+    for index in range(min(4, x.size)):
+        scalar = np.array(x[0, index])
+        got = bound.codes(scalar)
+        found = _differs(
+            bound, case, "without an axis", got.reshape(1), right[0, index : index + 1],
+            scalar.reshape(1),
+        )
+        if found is not None:
+            return found
+    count = min(x.size, 36)
+    for given in _shapes(count):
+        array, wanted = x[0, :count].reshape(given), right[0, :count].reshape(given)
+        found = _differs(bound, case, f"in the shape {given}", bound.codes(array), wanted, array)
+        if found is not None:
+            return found
+    return count
+
+
+def _read_only(x: Floats) -> Floats:
+    x.flags.writeable = False
+    return x
+
+
+def _gaps(x: Floats) -> Floats:
+    """The same numbers in every other place of a wider array of NaN."""
+    wide = np.full((*x.shape[:-1], 2 * x.shape[-1]), np.nan, dtype=x.dtype)
+    wide[..., ::2] = x
+    return wide[..., ::2]
+
+
+def _backwards(x: Floats) -> Floats:
+    return np.ascontiguousarray(x[..., ::-1])[..., ::-1]
+
+
+def _unaligned(x: Floats) -> Floats:
+    store = np.zeros(x.nbytes + 1, dtype=np.uint8)
+    found: Floats = store[1:].view(x.dtype).reshape(x.shape)
+    found[...] = x
+    return found
+
+
+LAYOUTS: tuple[tuple[str, Callable[[Floats], Floats]], ...] = (
+    ("read-only", _read_only),
+    ("with gaps", _gaps),
+    ("with a negative stride", _backwards),
+    ("in Fortran order", np.asfortranarray),
+    ("unaligned", _unaligned),
+)
+
+
+def layout(bound: Bound, case: Case) -> Verdict:
+    """Strides, order and flags of the memory change nothing, and the result is in place order."""
+    x = bound.embed(case.x)
+    right = bound.codes(x)
+    ways = [(how, make(np.array(x))) for how, make in LAYOUTS]
+    if bound.q.axis is None and bound.q.ndim is None and x.size % 2 == 0:
+        square = np.array(x).reshape(2, -1)
+        ways.append(("transposed", np.ascontiguousarray(square.T).T))
+        ways.append(("transposed on", square.T))
+        ways.append(("broadcast", np.broadcast_to(square[:1], (3, square.shape[1]))))
+    folded = {
+        "transposed": right.reshape(2, -1) if x.size % 2 == 0 else right,
+        "transposed on": right.reshape(2, -1).T if x.size % 2 == 0 else right,
+        "broadcast": np.broadcast_to(right.reshape(-1)[: x.size // 2], (3, x.size // 2)),
+    }
+    for how, array in ways:
+        got = integral(bound.raw(array), array.shape, "quantize")
+        found = _differs(bound, case, how, got, folded.get(how, right), array)
+        if found is not None:
+            return found
+    return len(ways)
+
+
+def pure(bound: Bound, case: Case) -> Verdict:
+    """The input is left as it was; no result shares memory with it or with another result."""
+    x = bound.embed(case.x)
+    given = np.array(x)
+    first = np.asarray(bound.raw(given))
+    if given.tobytes() != x.tobytes():
+        return Counterexample(detail="quantize changes its input", case=case)
+    if np.may_share_memory(first, given) and np.shares_memory(first, given):
+        return Counterexample(detail="the codes share memory with the input", case=case)
+    kept = first.copy()
+    other = np.asarray(bound.raw(np.array(-x)))
+    if not np.array_equal(first, kept):
+        return Counterexample(detail="the next call changes the codes of this one", case=case)
+    if first.size and np.shares_memory(first, other):
+        return Counterexample(detail="two results share memory", case=case)
+    if first.ndim and first.flags.writeable:
+        first[...] = 1
+        again = np.asarray(bound.raw(np.array(x)))
+        if not np.array_equal(again, kept):
+            return Counterexample(detail="writing to the codes changes the next ones", case=case)
+    return _pure_values(bound, case, kept)
+
+
+def _pure_values(bound: Bound, case: Case, codes: NDArray[Any]) -> Verdict:
+    if bound.q.dequantize is None:
+        return 1
+    given = codes.copy()
+    found = np.asarray(bound.raw_values(given))
+    if not np.array_equal(given, codes):
+        return Counterexample(detail="dequantize changes its input", case=case)
+    if found.size and np.shares_memory(found, given):
+        return Counterexample(detail="the reals share memory with the codes", case=case)
+    return 2
+
+
+def repeatable(bound: Bound, case: Case) -> Verdict:
+    """The same reals get the same codes again, after other reals and at the end of all laws."""
+    right = bound.ask(case.x)
+    others = [case.x, case.x * 0, -case.x, case.x[:, :1], np.full_like(case.x, 1000)]
+    for other in others:
+        bound.ask(other)
+        got = bound.ask(case.x)
+        if (found := _differs(bound, case, "again", got, right, case.x)) is not None:
+            return found
+    return len(others)
+
+
+def float_dtype(bound: Bound, case: Case) -> Verdict:
+    """A real gets one code, in whatever float dtype it is given."""
+    kinds = bound.q.float_types
+    x = case.x.astype(kinds[0])
+    x = np.where(np.isfinite(x), x, x.dtype.type(0))
+    right = bound.ask(x)
+    for kind in kinds[1:]:
+        how = f"as {kind} instead of {kinds[0]}"
+        found = _differs(bound, case, how, bound.ask(x.astype(kind)), right, x)
+        if found is not None:
+            return found
+    return x.size if len(kinds) > 1 else 0
+
+
+def channels(bound: Bound, case: Case) -> Verdict:
+    """Changing one channel leaves the codes of the others."""
+    right = bound.ask(case.x)
+    for channel in range(len(case.x)):
+        x = case.x.copy()
+        x[channel] = np.finfo(x.dtype).max
+        got = bound.ask(x)
+        got[channel] = right[channel]
+        found = _differs(bound, case, f"channel {channel} changed", got, right, case.x)
+        if found is not None:
+            return found
+    return len(case.x) if len(case.x) > 1 else 0
+
+
+def scale_equivariant(bound: Bound, case: Case) -> Verdict:
+    """Q(2^k x; 2^k scale) = Q(x; scale), as long as nothing overflows or underflows."""
+    assert bound.scale is not None
+    factor = 2.0 ** (1 + case.seed % 9) * (1 if case.seed % 2 else 2.0**-11)
+    scale = bound.scale * factor
+    with np.errstate(all="ignore"):
+        x = case.x * case.x.dtype.type(factor)
+        exact = np.isfinite(x) & (x / case.x.dtype.type(factor) == case.x)
+    if not 2.0**-120 < scale < 2.0**100:
+        return 0
+    moved = Bound(bound.q, Params(scale=scale, zero_point=bound.params.zero_point))
+    right, got = bound.ask(case.x), moved.ask(np.where(exact, x, x.dtype.type(0)))
+    place = first_bad(case, exact & (got != right))
+    if place is None:
+        return int(exact.sum())
+    detail = (
+        f"x = {real(case.x[place])}; {parameters_text(bound)}; code {right[place]}, but "
+        f"{got[place]} where both are multiplied by {factor!r}"
+    )
+    return Counterexample(
+        detail=detail, case=case.only(*place), value=float(case.x[place]), got=int(got[place]),
+        right=(int(right[place]),),
+    )
+
+
+def zero_point_shift(bound: Bound, case: Case) -> Verdict:
+    """Q(x; z + 1) = Q(x; z) + 1 inside the range: rounding comes before adding z."""
+    assert bound.params.zero_point is not None
+    moved = Bound(bound.q, Params(scale=bound.params.scale, zero_point=bound.params.zero_point + 1))
+    before, after = bound.ask(case.x), moved.ask(case.x)
+    levels = bound.levels
+    inside = (before < levels[-1]) & (after > levels[0])
+    place = first_bad(case, inside & (after != before + 1))
+    if place is None:
+        return int(inside.sum())
+    detail = (
+        f"x = {real(case.x[place])}; {parameters_text(bound)}; code {before[place]}, and "
+        f"{after[place]} with the next zero point, right is {before[place] + 1}"
+    )
+    return Counterexample(
+        detail=detail, case=case.only(*place), value=float(case.x[place]), got=int(after[place]),
+        right=(int(before[place]) + 1,),
+    )
