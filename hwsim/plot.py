@@ -33,7 +33,7 @@ _COMPONENTS = (
 _MOST_LABELS = 60
 _MOST_POINTS = 12
 #: Points of a roofline within these shares of a decade are named together.
-_NEAR = (0.4, 0.12)
+_NEAR = (0.45, 0.12)
 _CYCLE_UNITS = ((1.0, "cycles"), (1e3, "thousand cycles"), (1e6, "million cycles"))
 _ENERGY_UNITS = ((1.0, "energy, pJ"), (1e3, "energy, nJ"), (1e6, "energy, µJ"), (1e9, "energy, mJ"))
 #: No dates and no random names in the files: the same report gives the same bytes.
