@@ -25,49 +25,52 @@ def _case(
         f"Semidiscrete decomposition: {why}.", tier=tier)
 
 
+# Matrix, components, starts, flags, and what the case is there for.
+_ROWS: tuple[tuple[Any, int, list[str], str, str], ...] = (
+    ([[2, -2], [2, -2]], 1, ["ones"], "BASIC DEGENERATE",
+     "R times ones is zero, a dead start: d is 0 and the codes are 0"),
+    ([[3, -3, 0], [-3, 3, 0]], 2, ["cycling"], "BASIC SIGN",
+     "one component is the whole matrix, the second is dead"),
+    ([[5, 1, 0], [1, 4, 0], [0, 0, -3]], 3, ["cycling"], "BASIC SIGN",
+     "three components from unit vectors, each greedy on what is left"),
+    ([[4, -4, 2], [4, -4, 2]], 2, ["ones"], "BASIC",
+     "rows alike: every x holds both of them"),
+    ([[6, 2, 2, 2]], 1, ["ones"], "TIE",
+     "6, 2, 2, 2: one place gains 36 and so do four; the smaller support is taken"),
+    ([[2], [6], [2], [2]], 1, ["cycling"], "TIE",
+     "a single column: the tie of supports is in the first half step"),
+    ([[1, 1], [1, -1]], 2, ["ones"], "TIE SIGN",
+     "two by two of equal power, from all ones"),
+    ([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]], 4, _ALL, "TIE",
+     "a Hadamard matrix: all columns pass the threshold and all starts gain alike"),
+    ([[-7, -7], [-7, -7]], 1, ["ones"], "SIGN",
+     "a negative matrix: the first code of x is +1, so y takes the sign"),
+    ([[0, 0, 9], [0, 0, -9]], 1, ["threshold"], "BOUNDARY",
+     "the walk from column 0 goes on to the only column of enough power"),
+    ([[3, 3, 3], [3, 3, -3]], 2, ["threshold"], "BOUNDARY TIE",
+     "every column has exactly the mean power: it passes, so the walk does not move"),
+    ([[1, 9, 1], [1, 9, 2]], 3, ["threshold"], "BOUNDARY",
+     "the walk begins at column i for component i, and goes round"),
+    ([[0, 4], [0, 4]], 2, ["cycling"], "DEGENERATE",
+     "component 0 starts in a zero column and is dead; component 1 takes all"),
+    ([[10, -1], [-1, 6], [0, 3]], 3, ["ones", "cycling"], "BASIC",
+     "the start of the largest gain is chosen for each component"),
+    ([[1, 2, 4], [2, 4, 8]], 3, ["every-100th"], "BASIC",
+     "fewer than a hundred columns: the start is the first unit vector, each time"),
+    ([[1000, -300, 20, 1]], 3, ["ones"], "SIGN",
+     "one row: components take the row apart, largest entries first"),
+    ([[7]], 2, _ALL, "DEGENERATE", "one entry: one component, then a dead one"),
+    ([[0, 0], [0, 0]], 2, _ALL, "DEGENERATE", "a zero matrix: dead components only"),
+    ([[32767, -32768], [16384, 1]], 2, ["ones"], "BOUNDARY SIGN",
+     "16-bit entries: sums and their squares are wide"),
+)
+
+
 def _greedy() -> list[Case]:
-    rows: tuple[tuple[Any, int, list[str], str, str], ...] = (
-        ([[2, -2], [2, -2]], 1, ["ones"], "BASIC DEGENERATE",
-         "R times ones is zero, a dead start: d is 0 and the codes are 0"),
-        ([[3, -3, 0], [-3, 3, 0]], 2, ["cycling"], "BASIC SIGN",
-         "one component is the whole matrix, the second is dead"),
-        ([[5, 1, 0], [1, 4, 0], [0, 0, -3]], 3, ["cycling"], "BASIC SIGN",
-         "three components from unit vectors, each greedy on what is left"),
-        ([[4, -4, 2], [4, -4, 2]], 2, ["ones"], "BASIC",
-         "rows alike: every x holds both of them"),
-        ([[6, 2, 2, 2]], 1, ["ones"], "TIE",
-         "6, 2, 2, 2: one place gains 36 and so do four; the smaller support is taken"),
-        ([[2], [6], [2], [2]], 1, ["cycling"], "TIE",
-         "a single column: the tie of supports is in the first half step"),
-        ([[1, 1], [1, -1]], 2, ["ones"], "TIE SIGN",
-         "two by two of equal power, from all ones"),
-        ([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]], 4, _ALL, "TIE",
-         "a Hadamard matrix: all columns pass the threshold and all starts gain alike"),
-        ([[-7, -7], [-7, -7]], 1, ["ones"], "SIGN",
-         "a negative matrix: the first code of x is +1, so y takes the sign"),
-        ([[0, 0, 9], [0, 0, -9]], 1, ["threshold"], "BOUNDARY",
-         "the walk from column 0 goes on to the only column of enough power"),
-        ([[3, 3, 3], [3, 3, -3]], 2, ["threshold"], "BOUNDARY TIE",
-         "every column has exactly the mean power: it passes, so the walk does not move"),
-        ([[1, 9, 1], [1, 9, 2]], 3, ["threshold"], "BOUNDARY",
-         "the walk begins at column i for component i, and goes round"),
-        ([[0, 4], [0, 4]], 2, ["cycling"], "DEGENERATE",
-         "component 0 starts in a zero column and is dead; component 1 takes all"),
-        ([[10, -1], [-1, 6], [0, 3]], 3, ["ones", "cycling"], "BASIC",
-         "the start of the largest gain is chosen for each component"),
-        ([[1, 2, 4], [2, 4, 8]], 3, ["every-100th"], "BASIC",
-         "fewer than a hundred columns: the start is the first unit vector, each time"),
-        ([[1000, -300, 20, 1]], 3, ["ones"], "SIGN",
-         "one row: components take the row apart, largest entries first"),
-        ([[7]], 2, _ALL, "DEGENERATE", "one entry: one component, then a dead one"),
-        ([[0, 0], [0, 0]], 2, _ALL, "DEGENERATE", "a zero matrix: dead components only"),
-        ([[32767, -32768], [16384, 1]], 2, ["ones"], "BOUNDARY SIGN",
-         "16-bit entries: sums and their squares are wide"),
-    )
     return [
         _case(f"greedy.{i:04d}", W, _attributes(k, 0, starts), flags, why,
               tier="smoke" if i in (2, 3, 5) else "core")
-        for i, (W, k, starts, flags, why) in enumerate(rows, start=1)
+        for i, (W, k, starts, flags, why) in enumerate(_ROWS, start=1)
     ]
 
 
