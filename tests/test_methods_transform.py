@@ -11,10 +11,10 @@ from refnet.methods.bitsplit import Grid
 from refnet.methods.descent import FORMS, start_at
 from refnet.methods.ternary_ls import gram
 from refnet.methods.transform import FILTERS, Schedule, linear, transform
-from refnet.methods.zstep import Z_STEPS, Staircase, cost
+from refnet.methods.zstep import Z_STEPS, Steps, cost
 from refnet.quant import HalfWave
 
-STEPS = Staircase.of(HalfWave(2))
+STEPS = Steps.of(HalfWave(2))
 
 
 def toy(seed, *, noise=0.0, n=32, filters=6, samples=800):
