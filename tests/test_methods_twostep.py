@@ -8,7 +8,7 @@ from refnet.methods import LayerData, TwoStep, compress
 from refnet.methods.base import dead_filters
 from refnet.nn import Conv2d, Flatten, Linear, ReLU, Residual, Sequential
 from refnet.program import TERNARY
-from refnet.quant import HalfWave, QuantConv2d, Quantize
+from refnet.quant import HalfWave, LloydHalfWave, QuantConv2d, Quantize
 
 
 @pytest.mark.parametrize("groups", [1, 3])
@@ -59,6 +59,21 @@ def a_layer(seed=0, **geometry):
         original_inputs=original,
     )
     return layer, data
+
+
+@pytest.mark.parametrize("z_step", ["relaxed", "exact"])
+def test_levels_that_are_not_equally_far_apart_are_targets_too(z_step):
+    layer, data = a_layer()
+    q = LloydHalfWave(3, 0.5).fit(data.targets)
+    data = LayerData(inputs=data.inputs, targets=data.targets, quantizer=q)
+
+    def error(**settings):
+        method = TwoStep(z_step=z_step, **settings)
+        y = method.compress_layer(layer, data, np.random.default_rng(0))(Tensor(data.inputs))
+        wanted, got = (q.values(q.codes(a)) for a in (data.targets, y.numpy()))
+        return np.sum((wanted - got) ** 2)
+
+    assert error() < error(iterations=0)
 
 
 @pytest.mark.parametrize("bits", [None, "ternary", 1, 2, 3, 4])

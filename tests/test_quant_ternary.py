@@ -1,7 +1,7 @@
 """The optimal ternary approximation against brute force, its ties and its scales."""
 
 from fractions import Fraction
-from itertools import product
+from itertools import combinations_with_replacement, product
 
 import numpy as np
 import pytest
@@ -34,6 +34,21 @@ def test_no_codes_are_better_and_no_smaller_support_is_as_good(values):
     assert kept == (smallest if best else 0)
     assert alpha == (np.abs(np.array(values)[codes != 0]).mean() if kept else 0.0)
     assert np.all(np.sign(values)[codes != 0] == codes[codes != 0])
+
+
+@pytest.mark.parametrize("n", range(1, 9))
+def test_every_lattice_vector_against_every_code(n):
+    """All magnitudes 0..4 in ascending order; order and signs change nothing (see below)."""
+    codes = np.array(list(product((-1, 0, 1), repeat=n)))
+    size = np.abs(codes).sum(axis=1)
+    for w in combinations_with_replacement(range(5), n):
+        found = optimal_ternary(np.array(w, dtype=float))[0]
+        kept, along = int(np.abs(found).sum()), int(found @ w) ** 2
+        every = (codes @ np.array(w)) ** 2
+        # along / kept >= every / size, multiplied out; the zero codes explain nothing.
+        assert np.all(every * max(kept, 1) <= along * size)
+        equal = (every * max(kept, 1) == along * size) & (size > 0)
+        assert kept == (size[equal].min() if any(w) else 0)
 
 
 @given(st.lists(st.floats(-10, 10, allow_subnormal=False), min_size=1, max_size=6))

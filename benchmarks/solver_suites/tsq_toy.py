@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refnet.methods.transform import Schedule, transform
-from refnet.methods.zstep import Staircase
+from refnet.methods.zstep import Steps
 from refnet.quant import HalfWave
 
 Reals = NDArray[np.float64]
@@ -29,7 +29,7 @@ VARIANTS = {
 
 def toy_layer(
     *, noise: float, inputs: int, samples: int, filters: int, rng: np.random.Generator
-) -> tuple[Reals, Reals, Reals, Staircase]:
+) -> tuple[Reals, Reals, Reals, Steps]:
     """Inputs X (n, N), disturbed by ``noise``; responses Z (m, N) of undisturbed ones; W (m, n)."""
     q = HalfWave(2)
     factors = inputs // 4
@@ -39,7 +39,7 @@ def toy_layer(
     Z = W @ q.values(q.codes(hidden))
     Z = (Z - Z.mean(axis=1, keepdims=True)) / Z.std(axis=1, keepdims=True)
     X = q.values(q.codes(hidden + noise * rng.normal(size=hidden.shape)))
-    return X, Z, W, Staircase.of(q)
+    return X, Z, W, Steps.of(q)
 
 
 def code_errors(

@@ -21,7 +21,7 @@ from refnet.autograd.chunks import run_chunks, slices
 from refnet.methods.bitsplit import Codes, Grid, Reals
 from refnet.methods.descent import Descent, State, descend, start_at
 from refnet.methods.ternary_ls import gram
-from refnet.methods.zstep import Z_STEPS, Staircase
+from refnet.methods.zstep import Z_STEPS, Steps
 
 #: Filters that a thread solves at a time; the result does not depend on how many threads there are.
 FILTERS = 32
@@ -52,7 +52,7 @@ _INNER = 2
 
 
 def transform(
-    X: Reals, Z: Reals, W: Reals, steps: Staircase | None, schedule: Schedule, *,
+    X: Reals, Z: Reals, W: Reals, steps: Steps | None, schedule: Schedule, *,
     offset: Reals | None = None,
 ) -> tuple[Codes, Reals, Reals]:
     """Stage 2 for the filters of one group: X (n, N), responses Z (m, N), real weights W (m, n).
@@ -86,7 +86,7 @@ def transform(
 
 
 def filters(
-    X: Reals, G: Reals, Z: Reals, W: Reals, steps: Staircase | None, schedule: Schedule,
+    X: Reals, G: Reals, Z: Reals, W: Reals, steps: Steps | None, schedule: Schedule,
     offset: Reals | None,
 ) -> tuple[Codes, Reals, Reals]:
     """Some filters, with X centred (or the bias fixed at ``offset``) and G = X X^T."""
@@ -121,7 +121,7 @@ class Best:
 
     X: Reals
     Y: Reals
-    steps: Staircase | None
+    steps: Steps | None
     cost: Reals = field(init=False)
     codes: Codes = field(init=False)
     scale: Reals = field(init=False)

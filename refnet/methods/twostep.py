@@ -20,7 +20,7 @@ from refnet.methods.sampling import draw
 from refnet.methods.ternary_ls import bit_split_least_squares as bit_split_least_squares
 from refnet.methods.ternary_ls import ternary_least_squares as ternary_least_squares
 from refnet.methods.transform import Schedule, transform
-from refnet.methods.zstep import Z_STEPS, Staircase
+from refnet.methods.zstep import Z_STEPS, Steps
 from refnet.nn import Conv2d, Linear, Module
 from refnet.quant import HalfWave
 
@@ -96,7 +96,7 @@ class TwoStep:
         own = np.zeros(len(flat)) if layer.bias is None else layer.bias.numpy().astype(np.float64)
         codes = np.empty(flat.shape, dtype=np.int8)
         scale, bias = np.empty(len(flat)), np.empty(len(flat))
-        steps, per_group = Staircase.of(data.quantizer), len(flat) // len(sample)
+        steps, per_group = Steps.of(data.quantizer), len(flat) // len(sample)
         for g, (X, Z) in enumerate(sample):
             rows = slice(g * per_group, (g + 1) * per_group)
             codes[rows], scale[rows], bias[rows] = transform(

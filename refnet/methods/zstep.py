@@ -13,27 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refnet.quant import Quantizer
+from refnet.quant.staircase import Staircase
 
 Reals = NDArray[np.float64]
 
 
-@runtime_checkable
-class Thresholded(Quantizer, Protocol):
-    """A quantizer by thresholds, such as :class:`refnet.quant.HalfWave`."""
-
-    @property
-    def thresholds(self) -> NDArray[np.float64]:
-        """t_1..t_M (M,), ascending; code k where t_k < x <= t_(k+1)."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Staircase:
+class Steps:
     """A quantizer as arrays: ``thresholds`` (M,) and ``levels`` (M+1,), both ascending."""
 
     thresholds: Reals
@@ -44,18 +35,21 @@ class Staircase:
         fits = t.ndim == levels.ndim == 1 and len(levels) == len(t) + 1
         if not (fits and np.all(np.diff(t) >= 0) and np.all(np.diff(levels) >= 0)):
             raise ValueError(
-                f"Staircase: thresholds {t.tolist()}, levels {levels.tolist()}, rule ascending, "
+                f"Steps: thresholds {t.tolist()}, levels {levels.tolist()}, rule ascending, "
                 "one level more than thresholds"
             )
 
     @classmethod
-    def of(cls, quantizer: Quantizer | None) -> Staircase | None:
-        """The steps of a quantizer by thresholds; None for every other."""
-        if not isinstance(quantizer, Thresholded):
+    def of(cls, quantizer: Quantizer | None) -> Steps | None:
+        """The steps of a quantizer that counts thresholds; None for every other.
+
+        A threshold that stands several times is one step to a level that is as much higher.
+        """
+        if not isinstance(quantizer, Staircase):
             return None
-        kind = quantizer.type
-        codes = np.arange(kind.lo, kind.hi + 1, dtype=kind.dtype)
-        return cls(np.asarray(quantizer.thresholds, dtype=np.float64), quantizer.values(codes))
+        thresholds, times = np.unique(quantizer.thresholds, return_counts=True)
+        codes = np.concatenate([[0], np.cumsum(times)]).astype(quantizer.type.dtype)
+        return cls(thresholds, quantizer.values(codes))
 
     def __call__(self, x: Reals) -> Reals:
         """The level of each x: as many steps up as thresholds lie below x."""
@@ -69,7 +63,7 @@ class Staircase:
         return np.clip(x, self.levels[0], self.levels[-1])
 
 
-def relaxed(y: Reals, v: Reals, penalty: float, steps: Staircase) -> Reals:
+def relaxed(y: Reals, v: Reals, penalty: float, steps: Steps) -> Reals:
     """The z that minimises (y - Q~(z))^2 + penalty (z - v)^2, element by element [6.4.2].
 
     One candidate in each of the three pieces of Q~; the cheapest is the minimum, the first on ties.
@@ -83,7 +77,7 @@ def relaxed(y: Reals, v: Reals, penalty: float, steps: Staircase) -> Reals:
     return _cheapest(pieces, tuple(map(steps.relax, pieces)), y, v, penalty)
 
 
-def exact(y: Reals, v: Reals, penalty: float, steps: Staircase) -> Reals:
+def exact(y: Reals, v: Reals, penalty: float, steps: Steps) -> Reals:
     """The z that minimises (y - Q(z))^2 + penalty (z - v)^2, element by element [6.4.3].
 
     One candidate in each interval, the point next to v. Intervals are open on the left, so the
@@ -118,7 +112,7 @@ def _cheapest(
     return best
 
 
-ZStep = Callable[[Reals, Reals, float, Staircase], Reals]
+ZStep = Callable[[Reals, Reals, float, Steps], Reals]
 
 #: The z steps by name.
 Z_STEPS: dict[str, ZStep] = {"relaxed": relaxed, "exact": exact}

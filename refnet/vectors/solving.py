@@ -60,12 +60,12 @@ def code_least_squares(vector: Vector) -> Outputs:
 
 def z_step(vector: Vector) -> Outputs:
     """[6.4] of levels y and responses v (m,)."""
-    from refnet.methods.zstep import Z_STEPS, Staircase
+    from refnet.methods.zstep import Z_STEPS, Steps
 
     form = exact_fields(vector.attributes, ("form",), vector.op)["form"]
     if form not in Z_STEPS:
         raise ValueError(f"{vector.op}: form {form!r}, rule one of {', '.join(Z_STEPS)}")
     held = vector.arrays
-    steps = Staircase(held["thresholds"], held["levels"])
+    steps = Steps(held["thresholds"], held["levels"])
     (penalty,) = held["penalty"].tolist()
     return {"z": Z_STEPS[form](held["y"], held["v"], penalty, steps)}

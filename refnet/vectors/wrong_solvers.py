@@ -202,9 +202,9 @@ def middle_only(vector: Vector) -> Outputs:
 
 def penalty_on_the_level(vector: Vector) -> Outputs:
     """Weighs the distance to the level by the penalty, and not that to the response."""
-    from refnet.methods.zstep import Z_STEPS, Staircase
+    from refnet.methods.zstep import Z_STEPS, Steps
 
     arrays = vector.arrays
-    steps = Staircase(arrays["thresholds"], arrays["levels"])
+    steps = Steps(arrays["thresholds"], arrays["levels"])
     (p,) = arrays["penalty"].tolist()
     return {"z": Z_STEPS[vector.attributes["form"]](arrays["y"], arrays["v"], 1 / p, steps)}
