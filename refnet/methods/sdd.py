@@ -56,12 +56,12 @@ def semidiscrete(
     W = _checked(W, k, sweeps, starts)
     # A power of two brings the largest magnitude to [0.5, 1): exact, and squares stay in range.
     exponent = int(np.frexp(np.abs(W).max())[1])
-    W = np.ldexp(W, -exponent)
+    np.ldexp(W, -exponent, out=W)
     begun: list[Factors | None] = [None]
     if identity and not binary:
         begun += [rows for rows in (_rows(W), _rows(W.T)[::-1]) if k >= len(rows[1])]
     found = [_decompose(W, start, k, sweeps, starts, binary) for start in begun]
-    X, d, Y = min(found, key=lambda f: squared_error(W, *f))
+    X, d, Y = min(found, key=lambda f: squared_error(W, *f)) if len(found) > 1 else found[0]
     if joint:
         d = joint_scales(W, X, d, Y)
     return canonical(X, np.ldexp(d, exponent), Y)
@@ -98,7 +98,7 @@ def _decompose(
         R -= (begun[0] * begun[1]) @ begun[2].T
     # A copy in any case: a matrix of one row is in memory its own transpose.
     Rt = R.T.copy()
-    least = _DEAD * float(np.sum(W * W))
+    least = _DEAD * float(np.vdot(W, W))
     which = np.array([STARTS[name] for name in starts])
     loops.greedy(R, Rt, X, d, Y, first, which, ALTERNATIONS, binary, least)
     for _ in range(sweeps):

@@ -3,9 +3,9 @@
     for i:                                  components
         for each start:
             alternate:                      to a fixed point
-                s = R y                     rows of R^T, added in order: the vector loop
+                s = R y                     rows of R^T where y changed: the vector loop
                 x = best codes for s        sort, then one pass
-                t = R^T x                   rows of R
+                t = R^T x                   rows of R where x changed
                 y = best codes for t
         keep (x, y) of the largest gain (x^T R y)^2 / (|x| |y|)
         R -= d x y^T,   d = x^T R y / (|x| |y|)
@@ -49,6 +49,17 @@ def signed_sum(rows: Reals, signs: Codes, total: Reals) -> None:
 
 
 @compiled
+def add_changes(rows: Reals, before: Codes, after: Codes, total: Reals) -> None:
+    """``total += sum over i of (after[i] - before[i]) * rows[i]``; ``before`` becomes ``after``."""
+    for i in range(len(rows)):
+        if after[i] != before[i]:
+            change, row = float(after[i] - before[i]), rows[i]
+            before[i] = after[i]
+            for j in range(len(total)):
+                total[j] += change * row[j]
+
+
+@compiled
 def best_codes(s: Reals, binary: bool, codes: Codes) -> tuple[float, int]:
     """Write the codes c that maximise (s^T c)^2 / c^T c; return s^T c and the support.
 
@@ -85,18 +96,18 @@ def alternate(
 
     Returns x^T R y and |x| |y|. The gain never falls from one pair to the next.
     """
-    s, t = np.empty(len(x)), np.empty(len(y))
-    before = y.copy()
+    s, t = np.zeros(len(x)), np.zeros(len(y))
+    # s and t are R y and R^T x of these codes.
+    x_held, y_held = np.zeros(len(x), np.int8), np.zeros(len(y), np.int8)
     along, places = 0.0, 0
     for _ in range(limit):
-        signed_sum(Rt, y, s)
+        add_changes(Rt, y_held, y, s)
         _, rows = best_codes(s, binary, x)
-        signed_sum(R, x, t)
+        add_changes(R, x_held, x, t)
         along, columns = best_codes(t, binary, y)
         places = rows * columns
-        if np.array_equal(y, before):
+        if np.array_equal(y, y_held):
             break
-        before[:] = y
     return along, places
 
 

@@ -14,11 +14,10 @@ from refnet.methods.sdd_loops import CYCLING, EVERY_100, ONES, THRESHOLD, Codes,
 _CLOSE = 1e-12
 
 
-def signed_sum(rows: Reals, signs: Codes) -> Reals:
-    """The sum over i of signs[i] * rows[i]."""
-    total = np.zeros(rows.shape[1])
-    for sign, row in zip(signs, rows, strict=True):
-        total = total + sign * row
+def plus_changes(total: Reals, rows: Reals, before: Codes, after: Codes) -> Reals:
+    """total and the sum over i of (after[i] - before[i]) * rows[i]."""
+    for change, row in zip(after - before, rows, strict=True):
+        total = total + change * row
     return total
 
 
@@ -46,11 +45,15 @@ def alternate(
 ) -> tuple[Codes, Codes, float, int]:
     """From y to a fixed point: x, y, x^T R y, |x| |y|."""
     x, along = np.zeros(len(R), np.int8), 0.0
+    s, t = np.zeros(R.shape[0]), np.zeros(R.shape[1])
+    y_held = np.zeros_like(y)
     for _ in range(limit):
-        before = y
-        x, _ = best_codes(signed_sum(R.T, y), binary)
-        y, along = best_codes(signed_sum(R, x), binary)
-        if np.array_equal(y, before):
+        s, y_held = plus_changes(s, R.T, y_held, y), y
+        x_held = x
+        x, _ = best_codes(s, binary)
+        t = plus_changes(t, R, x_held, x)
+        y, along = best_codes(t, binary)
+        if np.array_equal(y, y_held):
             break
     return x, y, along, int(np.count_nonzero(x)) * int(np.count_nonzero(y))
 
