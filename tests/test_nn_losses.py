@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refnet.autograd import Tensor, check_gradient
-from refnet.nn import accuracy, cross_entropy
+from refnet.nn import accuracy, cross_entropy, distillation
 
 
 def by_hand(logits, labels, smoothing):
@@ -81,3 +81,35 @@ def test_losses_refuse(shape, labels, said):
 def test_label_smoothing_must_be_a_fraction(smoothing):
     with pytest.raises(ValueError, match="label_smoothing"):
         cross_entropy(Tensor(np.zeros((1, 2))), np.array([0]), label_smoothing=smoothing)
+
+
+@given(seed=st.integers(0, 99), temperature=st.sampled_from([0.5, 1.0, 2.0, 4.0]))
+def test_distillation_by_hand(seed, temperature):
+    rng = np.random.default_rng(seed)
+    logits, taught = 3 * rng.standard_normal((2, 3, 4))
+    total = 0.0
+    for own, other in zip(logits / temperature, taught / temperature, strict=True):
+        log_sum = math.log(sum(math.exp(z) for z in own))
+        odds = [math.exp(z) for z in other]
+        total -= sum(o / sum(odds) * (z - log_sum) for o, z in zip(odds, own, strict=True))
+    found = float(distillation(Tensor(logits), taught, temperature=temperature))
+    assert found == pytest.approx(temperature**2 * total / 3, rel=1e-12)
+
+
+def test_distillation_has_no_gradient_where_the_teacher_agrees():
+    rng = np.random.default_rng(0)
+    taught = rng.standard_normal((3, 4))
+    check_gradient(lambda z: distillation(z, taught), rng.standard_normal((3, 4)), rng=rng)
+    logits = Tensor(taught + 5, requires_grad=True)  # a constant changes no probability
+    distillation(logits, taught).backward()
+    assert np.abs(logits.grad).max() < 1e-15
+    assert np.isfinite(float(distillation(Tensor(taught), 1e4 * taught)))
+
+
+@pytest.mark.parametrize(
+    ("logits", "taught", "temperature"),
+    [((2, 3), (2, 4), 2), ((0, 3), (0, 3), 2), ((2, 3), (2, 3), 0)],
+)
+def test_distillation_refuses(logits, taught, temperature):
+    with pytest.raises(ValueError, match="distillation"):
+        distillation(Tensor(np.zeros(logits)), np.zeros(taught), temperature=temperature)

@@ -261,3 +261,17 @@ def test_evaluate_scales_integers_and_restores_modes():
     for images, labels in ((real, data.test_labels[:3]), (real[:0], data.test_labels[:0])):
         with pytest.raises(ValueError, match="evaluate"):
             evaluate(net, images, labels)
+
+
+def test_a_teacher_is_heard_and_left_alone():
+    teacher = small_net().eval()
+    before = teacher.state_dict()
+    alone, taught = small_net(), small_net()
+    quick(alone, epochs=1)
+    quick(taught, epochs=1, teacher=teacher)
+    assert any(
+        not np.array_equal(a, b)
+        for a, b in zip(alone.parameters(), taught.parameters(), strict=True)
+    )
+    assert all(np.array_equal(a, before[k]) for k, a in teacher.state_dict().items())
+    assert not teacher.training

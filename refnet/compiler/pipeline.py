@@ -86,13 +86,16 @@ def float_network(job: Job, say: Say) -> tuple[Module, TrainingLog]:
     return net, log
 
 
-def _train(job: Job, net: Module, name: str, stage: Stage) -> TrainingLog:
+def _train(
+    job: Job, net: Module, name: str, stage: Stage, teacher: Module | None = None
+) -> TrainingLog:
     """Train ``net`` in place with a checkpoint of its own, from which a later run goes on."""
     folder = job.out / "checkpoints"
     folder.mkdir(exist_ok=True)
     return train(
         net, job.data, batch_size=job.recipe.batch_size, rng=job.rng(name),
-        checkpoint=folder / f"{name}.npz", progress=job.progress, **stage.settings(),
+        checkpoint=folder / f"{name}.npz", progress=job.progress, teacher=teacher,
+        **stage.settings(),
     )
 
 
@@ -129,11 +132,12 @@ def _compressed(
     stages: list[tuple[str, float]] = [("float", _accuracy(net, data))]
     logs: list[tuple[str, TrainingLog]] = []
     images = data.calibration_of(job.recipe.calibration)
+    teacher = net.eval() if job.recipe.taught else None
     prepared = method.prepare(net, images)
     joint = is_joint(method)
     if not joint and any(isinstance(layer, Quantize) for _, layer in prepared.walk()):
         say(f"{name}: training with quantized activations")
-        logs.append(("codes", _train(job, prepared, f"{name}-codes", job.recipe.codes)))
+        logs.append(("codes", _train(job, prepared, f"{name}-codes", job.recipe.codes, teacher)))
         stages.append(("quantized activations", _accuracy(prepared, data)))
     say(f"{name}: compressing")
     small, report = compress(
@@ -148,7 +152,7 @@ def _compressed(
         stage = replace(stage, epochs=stage.epochs + job.recipe.codes.epochs)
     elif job.recipe.hold_codes:
         tuned = hold_codes(tuned)
-    logs.append(("tune", _train(job, tuned, f"{name}-tune", stage)))
+    logs.append(("tune", _train(job, tuned, f"{name}-tune", stage, teacher)))
     return absorb_batch_norm(tuned), report, tuple(stages), tuple(logs)
 
 

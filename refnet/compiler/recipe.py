@@ -82,8 +82,8 @@ class Recipe:
     two-step quantization); ``tune``: the compressed network. A method that trains both at once
     takes the epochs of ``codes`` and ``tune`` together. ``calibration`` images without labels are
     what layers are fitted to: more than the widest Linear has inputs, or its fit is not determined.
-    With ``hold_codes``, fine-tuning moves
-    scales, biases and batch norms only.
+    With ``hold_codes``, fine-tuning moves scales, biases and batch norms only. If ``taught``, the
+    float network teaches the quantized ones (distillation of its logits).
     """
 
     network: str = "convnet"
@@ -94,6 +94,7 @@ class Recipe:
     codes: Stage = Stage(epochs=4)
     tune: Stage = Stage(epochs=5, lr=3e-3)
     hold_codes: bool = False
+    taught: bool = False
 
     def __post_init__(self) -> None:
         lengths = {"convnet": (3,), "lenet": (2,)}
@@ -131,7 +132,7 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ("fashion-mnist", "convnet"): Recipe(),
     ("fashion-mnist", "lenet"): Recipe(
         network="lenet", filters=(32, 64), calibration=5000, real=Stage(epochs=6, flip=True),
-        codes=Stage(epochs=3, lr=1e-3, flip=True), tune=Stage(epochs=5, flip=True),
+        codes=Stage(epochs=3, lr=1e-3, flip=True), tune=Stage(epochs=5, flip=True), taught=True,
     ),
     ("cifar10", "vgg"): Recipe(
         network="vgg", filters=(16, 32, 64),

@@ -18,6 +18,7 @@ from refnet.nn.layers import MaxPool2d as MaxPool2d
 from refnet.nn.layers import ReLU as ReLU
 from refnet.nn.losses import accuracy as accuracy
 from refnet.nn.losses import cross_entropy as cross_entropy
+from refnet.nn.losses import distillation as distillation
 from refnet.nn.module import Module as Module
 from refnet.nn.optim import SGD as SGD
 from refnet.nn.optim import Adam as Adam

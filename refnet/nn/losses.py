@@ -28,6 +28,28 @@ def cross_entropy(
     return (ag.log_softmax(logits, axis=1) * target).sum()
 
 
+def distillation(
+    logits: Tensor, taught: NDArray[np.floating[Any]], *, temperature: float = 2.0
+) -> Tensor:
+    """Mean over the batch of T^2 times the cross entropy against softmax(taught / T).
+
+    ``logits`` and ``taught``, the logits of a teacher, are (N, K). T^2 keeps the size of gradients
+    (Hinton, Vinyals, Dean 2015, section 2).
+    """
+    if logits.shape != taught.shape or logits.ndim != 2 or 0 in logits.shape:
+        raise ValueError(
+            f"distillation: logits {logits.shape}, taught {taught.shape} must be (N, K) both"
+        )
+    if not temperature > 0:
+        raise ValueError(f"distillation: temperature={temperature}, must be positive")
+    scaled = taught / taught.dtype.type(temperature)
+    odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    target = (odds / odds.sum(axis=1, keepdims=True)).astype(logits.dtype)
+    target *= -temperature * temperature / len(logits)
+    loss: Tensor = (ag.log_softmax(logits * (1 / temperature), axis=1) * target).sum()
+    return loss
+
+
 def accuracy(logits: NDArray[Any], labels: NDArray[np.integer[Any]]) -> float:
     """The fraction of rows of logits (N, K) whose largest (first largest) entry is the label."""
     _check("accuracy", logits.shape, labels)

@@ -18,7 +18,7 @@ from refnet.nn import files
 from refnet.nn.augment import Augment
 from refnet.nn.data import Dataset
 from refnet.nn.datasets import npz
-from refnet.nn.losses import cross_entropy
+from refnet.nn.losses import cross_entropy, distillation
 from refnet.nn.module import Constrained, Module
 from refnet.nn.optim import Adam, Optimizer
 from refnet.nn.schedules import Schedule, cosine
@@ -72,6 +72,7 @@ class _Run:
     batch_size: int
     loss: Loss
     augment: Augment | None
+    teacher: Module | None
     rng: np.random.Generator
 
     def __post_init__(self) -> None:
@@ -98,6 +99,7 @@ class _Run:
             "schedule": [self.schedule(half * steps // 2) for half in range(2 * self.epochs)],
             "epochs": self.epochs, "batch_size": self.batch_size,
             "augment": self.augment is not None,
+            "teacher": None if self.teacher is None else repr(self.teacher),
             "generator": type(self.rng.bit_generator).__name__,
         }
 
@@ -112,8 +114,9 @@ class _Run:
             if self.augment is not None:
                 images = self.augment(images, self.rng)
             self.optimizer.zero_grad()
-            logits = self.net(Tensor(self.data.real(images)))
-            loss = self.loss(logits, labels)
+            x = Tensor(self.data.real(images))
+            logits = self.net(x)
+            loss = self._loss(x, logits, labels)
             loss.backward()
             self.optimizer.step(self.schedule(self.optimizer.steps))
             for module in constrained:
@@ -129,17 +132,28 @@ class _Run:
             bar.set_postfix(loss=f"{value:.3f}", refresh=False)
         return total_loss / count, right / count
 
+    def _loss(self, x: Tensor, logits: Tensor, labels: NDArray[np.int64]) -> Tensor:
+        """The loss, or with a teacher the mean of it and of what the teacher says of the batch."""
+        loss = self.loss(logits, labels)
+        if self.teacher is None:
+            return loss
+        with no_grad():
+            taught = self.teacher(x).numpy()
+        return (loss + distillation(logits, taught)) * 0.5
+
 
 def train(
     net: Module, data: Dataset, *, epochs: int, batch_size: int = 128, lr: float = 2e-3,
     optimizer: Callable[..., Optimizer] = Adam, schedule: Callable[[int], Schedule] = cosine,
-    loss: Loss = cross_entropy, augment: Augment | None = None, rng: np.random.Generator,
+    loss: Loss = cross_entropy, augment: Augment | None = None, teacher: Module | None = None,
+    rng: np.random.Generator,
     checkpoint: str | Path | None = None, progress: bool = True,
 ) -> TrainingLog:
     """Train `net` in place on the training images of `data` and leave it in evaluation mode.
 
     `optimizer(parameters, lr=lr)` makes the optimiser and `schedule(steps)` the schedule for the
     whole run; options go in with functools.partial. `augment` changes the uint8 images of a batch.
+    A `teacher`, a network in evaluation mode, adds the distillation of its logits to the loss.
     With `checkpoint`, an `.npz` file is written after every epoch; if it exists, the run goes on
     from it, and `net`, `rng` and the log end with the same bits as without the interruption.
     A progress bar goes to stderr. Raises ValueError for a checkpoint of another run, and
@@ -149,7 +163,7 @@ def train(
     run = _Run(
         net=net, data=data, optimizer=optimizer(net.parameters(), lr=lr),
         schedule=schedule(max(1, epochs * steps)), epochs=epochs, batch_size=batch_size, loss=loss,
-        augment=augment, rng=rng,
+        augment=augment, teacher=teacher, rng=rng,
     )
     path = None if checkpoint is None else Path(checkpoint)
     log = _resume(run, path) if path is not None and path.exists() else TrainingLog()
