@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from refnet.methods.sdd_costs import LayerCost, NetworkCost, measured
+from refnet.methods import Factorized, compress
+from refnet.methods.sdd_costs import LayerCost, NetworkCost, measured, network_cost
+from refnet.nn import Conv2d, Flatten, Linear, ReLU, Residual, Sequential
 
 
 def conv(name, channels, filters, size, output, k):
@@ -86,3 +88,24 @@ def test_rows_and_refusals():
         LayerCost(name="c", m=0, n=1, k=1)
     with pytest.raises(ValueError, match="rule"):
         LayerCost(name="c", m=1, n=1, k=0)
+
+
+def test_costs_of_a_compressed_network_add_up_to_its_report():
+    rng = np.random.default_rng(0)
+    net = Sequential(
+        Conv2d(1, 4, 3, padding=1, rng=rng), ReLU(),
+        Conv2d(4, 6, 3, stride=2, groups=2, rng=rng), ReLU(),
+        Residual(Sequential(Conv2d(6, 6, 1, rng=rng))), ReLU(),
+        Flatten(), Linear(24, 8, rng=rng), ReLU(), Linear(8, 3, rng=rng),
+    )
+    x = rng.uniform(size=(10, 1, 5, 5)).astype(np.float32)
+    small, report = compress(net, Factorized(k=2), x, rng=rng)
+    cost = network_cost(small, x[:1])
+    assert [row.k for row in cost.layers] == [None, 2, 2, 2, None]
+    assert [row.groups for row in cost.layers] == [1, 2, 1, 1, 1]
+    assert [row.positions for row in cost.layers] == [25, 4, 4, 1, 1]
+    trits = sum(row.trits for row in cost.layers)
+    kept = sum(row.bits() for row in cost.layers if row.k is None)
+    assert report.weight_bits == 2 * trits + kept
+    weights = sum(row.groups * row.m * row.n for row in cost.layers)
+    assert report.weights == weights

@@ -18,6 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refnet.methods.base import FloatArray, apply
+from refnet.nn import Module, Residual, Sequential
+from refnet.quant import QuantConv2d, Quantize
+from refnet.quant.layers import QuantWeights
+
 #: Bits of a scale, and of a weight before compression.
 FLOAT_BITS = 32
 
@@ -28,6 +33,7 @@ class LayerCost:
 
     m filters and n inputs are those of one group. ``nonzero`` is the share of trits that are not
     zero, ``entropy_bits`` the bits of a trit by its entropy; without codes, 1 and log2(3).
+    ``kept_bits`` are those of a weight of a layer that is left as it is.
     """
 
     name: str
@@ -38,6 +44,7 @@ class LayerCost:
     groups: int = 1
     nonzero: float = 1.0
     entropy_bits: float = math.log2(3)
+    kept_bits: int = FLOAT_BITS
 
     def __post_init__(self) -> None:
         sizes = (self.m, self.n, self.positions, self.groups, 1 if self.k is None else self.k)
@@ -80,9 +87,9 @@ class LayerCost:
         return self.groups * self.m * self.n * FLOAT_BITS
 
     def bits(self, per_trit: float = 2.0) -> float:
-        """Bits of trits and scales after compression, 32 a weight of a layer left as it is."""
+        """Bits of trits and scales after compression, or of the weights that are kept."""
         if self.k is None:
-            return float(self.dense_bits)
+            return float(self.groups * self.m * self.n * self.kept_bits)
         return self.trits * per_trit + self.scales * FLOAT_BITS
 
 
@@ -134,3 +141,52 @@ def measured(
         name=name, m=len(X), n=len(Y), k=X.shape[1], positions=positions, groups=len(factors),
         nonzero=float(np.mean(codes != 0)), entropy_bits=float(-shares @ np.log2(shares)) + 0.0,
     )
+
+
+def network_cost(net: Module, x: FloatArray) -> NetworkCost:
+    """The costs of a compressed network on images like ``x`` (1, C, H, W), from its codes.
+
+    Pairs of ternary layers count as factorized, other quantized layers as left at their bits.
+    """
+    rows: list[LayerCost] = []
+    _visit("", net, x, rows)
+    return NetworkCost(layers=tuple(rows))
+
+
+def _visit(name: str, module: Module, x: FloatArray, rows: list[LayerCost]) -> FloatArray:
+    """Append the costs of all layers below ``module``; its output."""
+    y = apply(module, x)
+    match list(module) if isinstance(module, Sequential) else module:
+        case [QuantWeights() as first, Quantize(), QuantWeights() as last]:
+            rows.append(measured(name, _codes_of(first, last), positions=math.prod(y.shape[2:])))
+        case [*layers]:
+            for i, layer in enumerate(layers):
+                x = _visit(f"{name}.{i}" if name else str(i), layer, x, rows)
+        case Residual(main=main, shortcut=shortcut):
+            _visit(f"{name}.main", main, x, rows)
+            if shortcut is not None:
+                _visit(f"{name}.shortcut", shortcut, x, rows)
+        case QuantWeights() as layer:
+            groups = _groups(layer)
+            filters, inputs = _matrix(layer).shape
+            rows.append(LayerCost(
+                name=name, m=filters // groups, n=inputs, k=None, groups=groups,
+                positions=math.prod(y.shape[2:]), kept_bits=layer.type.bits,
+            ))
+    return y
+
+
+def _groups(layer: QuantWeights) -> int:
+    return layer.groups if isinstance(layer, QuantConv2d) else 1
+
+
+def _matrix(layer: QuantWeights) -> NDArray[Any]:
+    codes = layer.codes()
+    return codes.reshape(len(codes), -1)
+
+
+def _codes_of(first: QuantWeights, last: QuantWeights) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """X and Y of every group."""
+    groups = _groups(first)
+    inner, outer = np.split(_matrix(first), groups), np.split(_matrix(last), groups)
+    return [(X, Y.T) for X, Y in zip(outer, inner, strict=True)]
