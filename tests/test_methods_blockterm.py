@@ -12,7 +12,7 @@ from refnet.lower import lower
 from refnet.methods import BlockTerm, LayerData, TwoStep, compress
 from refnet.methods.als import reconstruct
 from refnet.methods.base import apply
-from refnet.methods.chains import balanced, chain, eight_bit_chain, kernels_of, weight_of
+from refnet.methods.chains import chain, eight_bit_chain, kernels_of, weight_of
 from refnet.methods.costs import Ranks
 from refnet.methods.decompose import decompose, layer_shapes, plan, with_codes_between
 from refnet.nn import (
@@ -107,14 +107,13 @@ def test_kernels_and_weight_are_inverse_of_each_other():
     assert np.array_equal(weight_of(layer, exact), layer.weight.numpy())
 
 
-def test_balanced_weights_have_one_norm_and_the_same_product():
+def test_the_factors_of_a_chain_have_one_norm():
     rng = np.random.default_rng(0)
-    weights = [scale * rng.normal(size=(3, 3)) for scale in (1e-6, 1.0, 1e3)]
-    found = balanced(weights)
-    assert np.ptp([np.linalg.norm(w) for w in found]) <= 1e-9
-    assert np.allclose(found[0] @ found[1] @ found[2], weights[0] @ weights[1] @ weights[2])
-    zero = [np.zeros((2, 2)), np.ones((2, 2))]
-    assert all(np.array_equal(a, b) for a, b in zip(balanced(zero), zero, strict=True))
+    layer = Conv2d(4, 4, 3, rng=rng).astype(np.float64)
+    factors = [tuple(scale * f for scale, f in zip((1e-6, 1.0, 1e3), one, strict=True))
+               for one in random_factors(rng, layer, 2, 2, 2)]
+    norms = [np.linalg.norm(part.weight.numpy()) for part in chain(layer, factors)]
+    assert np.ptp(norms) <= 1e-12 * max(norms)
 
 
 @pytest.mark.parametrize("groups", [1, 2])

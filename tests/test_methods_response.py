@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refnet.methods import response
 from refnet.methods.als import core_step, reconstruct
 from refnet.methods.response import (
     Response,
@@ -90,6 +91,14 @@ def test_reconstruction_answers_better_and_the_nonlinear_one_best_behind_a_relu(
     )
     assert linear[0] < 0.8 * none[0]
     assert full[1] < linear[1] < none[1]
+
+
+def test_the_best_factors_are_kept_whatever_the_sweeps_do(monkeypatch):
+    K, X, Z = layer_and_patches(0)
+    start = block_term(K, 2, 2, 2, rng=np.random.default_rng(0), restarts=0)
+    monkeypatch.setattr(response, "weighted_sweep", lambda f, problem: (0 * f[0], f[1], f[2]))
+    factors, _ = respond(start, X, Z, rectified=True, settings=Response())
+    assert all(a is b for a, b in zip(factors, start, strict=True))
 
 
 def test_asymmetric_inputs_are_made_up_for():

@@ -1,14 +1,18 @@
 """Tucker-2, empirical variational Bayes, and the group lasso on its core."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 
 from refnet.methods.als import reconstruct
 from refnet.methods.grouplasso import group_lasso, shrunk
 from refnet.methods.ranks import energy_ranks
 from refnet.methods.tucker import hooi, hosvd, left_singular, swapped, tucker
+from refnet.methods.vbmf import _threshold as threshold
 from refnet.methods.vbmf import evbmf, vbmf_ranks
 
 sizes = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 4))
@@ -32,6 +36,29 @@ def test_hosvd_keeps_its_error_bound_and_hooi_is_no_worse(shape, ranks, seed):
     slack = 1e-12 * norm**2
     assert errors[0] <= dropped + slack
     assert errors[1] <= errors[0] + slack
+
+
+def test_higher_order_iteration_ends_where_neither_factor_can_be_bettered():
+    K = np.random.default_rng(2).normal(size=(9, 8, 5))
+    G, U, V = hooi(K, 3, 4, sweeps=500, tol=1e-14)
+    energy = np.sum(G**2)
+    sides = ((tucker(K, np.eye(9), V.T), 3), (swapped(tucker(K, U.T, np.eye(8))), 4))
+    for projected, rank in sides:
+        best = np.sum(left_singular(projected)[1][:rank] ** 2)
+        # The last sweep gained less than 1e-14 of the energy; before it, at a linear rate, more.
+        assert energy == pytest.approx(best, rel=1e-9)
+    assert energy > 1.01 * np.sum(hosvd(K, 3, 4)[0] ** 2)
+
+
+def test_the_fitted_threshold_of_variational_bayes_is_the_root_it_stands_for():
+    """tau with phi(tau) + phi(tau / a) = 0, phi(z) = log(z + 1) / z - 1/2 (corollary 1)."""
+    def phi(z):
+        return math.log(z + 1) / z - 0.5
+
+    for ratio, accuracy in ((1.0, 1e-4), (0.3, 0.02), (0.05, 0.05)):
+        tau = brentq(lambda t, a=ratio: phi(t) + phi(t / a), 1e-6, 10)
+        exact = (1 + tau) * (1 + ratio / tau)
+        assert threshold(ratio) == pytest.approx(exact, rel=accuracy)
 
 
 def test_full_ranks_are_exact_and_a_planted_tensor_is_found():

@@ -8,7 +8,6 @@ is a matrix and goes into the first layer, which then carries stride and padding
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from refnet.autograd import Tensor
 from refnet.methods.als import Factors, reconstruct
+from refnet.methods.balancing import balance, equal_norms
 from refnet.methods.base import FloatArray, apply, eight_bit
 from refnet.methods.tucker import Reals, swapped
 from refnet.nn import Conv2d, Linear, Module, Sequential
@@ -51,7 +51,7 @@ def chain(
     last_bias = None if bias is None else bias.astype(dtype)
     parts = zip(*(layer_weights(*f) for f in factors), strict=True)
     stacked = [np.concatenate(part) for part in parts]
-    weights = [w.astype(dtype) for w in balanced(stacked)]
+    weights = [w.astype(dtype) for w in balance(stacked, equal_norms(stacked))]
     if isinstance(layer, Linear):
         return Sequential(Linear.of(weights[0]), Linear.of(weights[1], last_bias))
     first, groups = weights[0][..., None, None], layer.groups
@@ -83,19 +83,6 @@ def layer_weights(
         return np.matmul(A, G[..., 0]).transpose(0, 2, 1).reshape(R * t, -1), last
     middle = G.transpose(0, 2, 1, 3).reshape(R * t, s, P)
     return A.transpose(0, 2, 1).reshape(R * s, -1), middle, last
-
-
-def balanced(weights: Sequence[Reals]) -> list[Reals]:
-    """The weights scaled to equal Frobenius norms, their product as it was.
-
-    The gradient of a factor is inversely proportional to its magnitude, so one learning rate
-    serves factors of one norm.
-    """
-    norms = [float(np.linalg.norm(w)) for w in weights]
-    if min(norms) == 0:
-        return list(weights)
-    common = math.exp(sum(map(math.log, norms)) / len(norms))
-    return [w * (common / norm) for w, norm in zip(weights, norms, strict=True)]
 
 
 def eight_bit_chain(layers: Sequential, x: FloatArray) -> Sequential:
