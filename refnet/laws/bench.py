@@ -147,7 +147,7 @@ def few_points(bench: Bench) -> tuple[Iterator[Case], st.SearchStrategy[Case]]:
     kinds = bench.q.float_types
 
     def case(params: Params, dtype: Any, seed: int, count: int) -> Case:
-        x = bench.columns(params, dtype, seed, FEW_POINTS // 4)
+        x = bench.columns(params, dtype, seed, max(FEW_POINTS // 4, count))
         rng = np.random.default_rng(seed)
         # Special points come first in a column; a few of each kind make arrays that mix magnitudes.
         x = x[:, rng.permutation(x.shape[1])[:count]]
@@ -161,7 +161,7 @@ def few_points(bench: Bench) -> tuple[Iterator[Case], st.SearchStrategy[Case]]:
         case(params, dtype, seed, count)
         for seed, params in enumerate(bench.first_params()[:6])
         for dtype in kinds
-        for count in (4, 24)
+        for count in (4, 24, FEW_POINTS)
     )
     dtypes = st.sampled_from(kinds[::-1])
     drawn = st.builds(case, bench.params(), dtypes, _SEEDS, st.integers(1, 36))
@@ -182,8 +182,8 @@ def first_parameters_only(bench: Bench) -> tuple[list[Case], None]:
 
 
 def one_large(bench: Bench) -> tuple[Iterator[Case], None]:
-    """One case a dtype: for laws that make large arrays of it."""
-    return islice(few_points(bench)[0], 0, 6, 2), None
+    """One case a dtype, of all ties: for laws that make large arrays of it."""
+    return islice(points(bench)[0], len(bench.q.float_types)), None
 
 
 def bound_cases(bench: Bench) -> tuple[Iterator[Case], st.SearchStrategy[Case]]:

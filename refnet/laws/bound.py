@@ -223,7 +223,7 @@ def integral(result: Any, shape: tuple[int, ...], what: str) -> Ints:
         raise Broken(f"{what}: shape {found.shape} of an argument of shape {shape}")
     if found.dtype.kind == "f":
         with np.errstate(all="ignore"):
-            whole = np.isfinite(found) & (np.abs(found) < 2.0**53) & (found == np.rint(found))
+            whole = np.isfinite(found) & (np.abs(found) < 2.0**63) & (found == np.rint(found))
         if not whole.all():
             raise Broken(f"{what}: {found[~whole].ravel()[0]!s} is no integer code")
     elif found.dtype.kind not in "iub":

@@ -57,11 +57,13 @@ LAWS: tuple[Law, ...] = (
     ),
     Law(
         clause="8.2.2", check=exact.tie, needs=("quantize", "levels", _GRID, "tie"),
-        cases=cases.points, implied=exact_ties, reaches="every wrong rounding rule, > for >=",
+        cases=cases.points, implied=exact_ties,
+        reaches="every wrong rounding rule, > for >=",
     ),
     Law(
         clause="8.2.3", check=exact.values, needs=("dequantize", "levels", "scale"),
-        cases=cases.parameters_only, reaches="2**b for 2**b - 1 in a scale, a zero point left out",
+        cases=cases.parameters_only,
+        reaches="a range divided by one level too many, a zero point left out",
     ),
     Law(
         clause="8.2.4", check=exact.error_bound,
