@@ -165,6 +165,12 @@ WRONG = {
     "view of the input": QuantizerUnderTest(lambda x: x, dtypes=("float64",)),
     "raises": q4(lambda x: np.asarray(x).nope),
     "None": q4(lambda x: None),
+    "no way back": q4(lambda x: np.clip(np.rint(wide(x) / 0.1), -8, 7), dequantize=lambda c: c.no),
+    "a way back to nothing": q4(
+        lambda x: np.clip(np.rint(wide(x) / 0.1), -8, 7), dequantize=lambda c: c * np.nan,
+        grad=lambda x, g: g, passes="levels",
+    ),
+    "everything is zero": q4(lambda x: np.zeros(np.shape(x), int), dequantize=lambda c: c * 0.0),
 }
 
 

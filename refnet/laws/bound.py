@@ -105,6 +105,8 @@ class Bound:
             found = found.astype(np.float64)
         if found.dtype.kind != "f" or found.dtype.itemsize > 8:
             raise Broken(f"dequantize: dtype {found.dtype}, rule a float of at most 64 bits")
+        if np.isnan(found).any():
+            raise Broken(f"dequantize: NaN of code {codes[np.isnan(found)].ravel()[0]}")
         return found
 
     def raw_gradient(self, x: Floats, g: Floats) -> Any:
