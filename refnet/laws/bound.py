@@ -105,6 +105,8 @@ class Bound:
             found = found.astype(np.float64)
         if found.dtype.kind != "f" or found.dtype.itemsize > 8:
             raise Broken(f"dequantize: dtype {found.dtype}, rule a float of at most 64 bits")
+        if np.isnan(found).any():
+            raise Broken(f"dequantize: NaN of code {codes[np.isnan(found)].ravel()[0]}")
         return found
 
     def raw_gradient(self, x: Floats, g: Floats) -> Any:
@@ -223,7 +225,7 @@ def integral(result: Any, shape: tuple[int, ...], what: str) -> Ints:
         raise Broken(f"{what}: shape {found.shape} of an argument of shape {shape}")
     if found.dtype.kind == "f":
         with np.errstate(all="ignore"):
-            whole = np.isfinite(found) & (np.abs(found) < 2.0**53) & (found == np.rint(found))
+            whole = np.isfinite(found) & (np.abs(found) < 2.0**63) & (found == np.rint(found))
         if not whole.all():
             raise Broken(f"{what}: {found[~whole].ravel()[0]!s} is no integer code")
     elif found.dtype.kind not in "iub":

@@ -5,6 +5,7 @@ These are the strong ones: every seeded bug in rounding, clipping and scales bre
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -43,7 +44,11 @@ def nearest(bound: Bound, case: Case) -> Verdict:
 
 
 def tie(bound: Bound, case: Case) -> Verdict:
-    """A real exactly on a boundary gets the code that the declared tie rule says."""
+    """A real exactly on a boundary gets the code that the declared tie rule says.
+
+    With ``division="binary64"`` also a real whose binary64 quotient lies on it: it gets that code
+    or the one of its side.
+    """
     got = bound.ask(case.x)
     checked = 0
     for channel, grid in enumerate(_grids(bound)):
@@ -58,7 +63,10 @@ def tie(bound: Bound, case: Case) -> Verdict:
                 bad.append(i)
         if bad:
             place = simplest(np.array(bad), x)
-            return wrong_code(bound, case, channel, place, row[place], grid.right(x[place]))
+            found = wrong_code(bound, case, channel, place, row[place], grid.right(x[place]))
+            if grid.is_tie(x[place]):
+                return found
+            return replace(found, detail=found.detail + "; x / scale is a tie in binary64")
     return checked
 
 

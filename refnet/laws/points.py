@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,13 +69,19 @@ def saturating_points(grid: Grid, dtype: np.dtype[Any]) -> Floats:
     """Reals beyond both ends: a little, by steps, and where integer conversions wrap."""
     first, last = grid.boundary(0), grid.boundary(len(grid.codes) - 2)
     # Steps of the width of a cell; a grid of two codes has no cell but its distance from zero.
-    step = (last - first) / (len(grid.codes) - 2) if len(grid.codes) > 2 else abs(first) or 1
-    outside = [Fraction(k, 2) for k in range(1, 7)]
-    exact = [last + step * k for k in outside] + [first - step * k for k in outside]
-    steps = [Fraction(w) + beside for w in WRAPS for beside in (-1, 0, 1)]
-    exact += [sign * step * k for k in steps for sign in (-1, 1)]
+    step = (last - first) / (len(grid.codes) - 2) if len(grid.codes) > 2 else abs(first)
     most = np.finfo(dtype).max
+    exact = _outside(first, last, step or Fraction(1))
     return np.concatenate([nearest_floats(exact, dtype), np.array([most, -most], dtype=dtype)])
+
+
+@lru_cache(maxsize=64)
+def _outside(first: Fraction, last: Fraction, step: Fraction) -> tuple[Fraction, ...]:
+    beside = [step * Fraction(k, 2) for k in range(1, 7)]
+    steps = [step * (Fraction(w) + more) for w in WRAPS for more in (-1, 0, 1)]
+    return (
+        *(last + k for k in beside), *(first - k for k in beside), *steps, *(-k for k in steps)
+    )
 
 
 def special_points(dtype: np.dtype[Any]) -> Floats:

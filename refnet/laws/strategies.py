@@ -37,6 +37,11 @@ def _grid(scale: float, zero_point: int, levels: Any) -> UniformGrid:
     return UniformGrid(codes=codes, scale=float(scale), zero=zero_point)
 
 
+def _one_of(reals: NDArray[Any]) -> st.SearchStrategy[Real]:
+    """One of these; nothing where all overflow their dtype."""
+    return st.sampled_from(list(reals)) if len(reals) else st.nothing()
+
+
 def lattice_points(
     scale: float, zero_point: int = 0, *, levels: Any, dtype: Any = np.float32
 ) -> st.SearchStrategy[Real]:
@@ -47,7 +52,7 @@ def lattice_points(
     grid = _grid(scale, zero_point, levels)
     kind = np.dtype(dtype)
     return st.integers(0, len(grid.codes) - 1).flatmap(
-        lambda i: st.sampled_from(list(level_points(grid, kind, [i])))
+        lambda i: _one_of(level_points(grid, kind, [i]))
     )
 
 
@@ -61,7 +66,7 @@ def ties(
     grid = _grid(scale, zero_point, levels)
     kind = np.dtype(dtype)
     return st.integers(0, len(grid.codes) - 2).flatmap(
-        lambda i: st.sampled_from(list(tie_points(grid, kind, [i])))
+        lambda i: _one_of(tie_points(grid, kind, [i]))
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from refnet.laws import bench as cases
 from refnet.laws import elementary, exact, fits, gradient, integers, invariance
+from refnet.laws import integer_cases as numbers
 from refnet.laws.law import (
     Law,
     by_name,
@@ -57,11 +58,13 @@ LAWS: tuple[Law, ...] = (
     ),
     Law(
         clause="8.2.2", check=exact.tie, needs=("quantize", "levels", _GRID, "tie"),
-        cases=cases.points, implied=exact_ties, reaches="every wrong rounding rule, > for >=",
+        cases=cases.points, implied=exact_ties,
+        reaches="every wrong rounding rule, > for >=",
     ),
     Law(
         clause="8.2.3", check=exact.values, needs=("dequantize", "levels", "scale"),
-        cases=cases.parameters_only, reaches="2**b for 2**b - 1 in a scale, a zero point left out",
+        cases=cases.parameters_only,
+        reaches="a range divided by one level too many, a zero point left out",
     ),
     Law(
         clause="8.2.4", check=exact.error_bound,
@@ -145,60 +148,60 @@ LAWS: tuple[Law, ...] = (
     ),
     Law(
         clause="8.5.1", check=integers.pack_roundtrip, needs=("pack", "unpack", "levels"),
-        cases=cases.code_rows, reaches="signs lost, remainders of a byte, orders that differ",
+        cases=numbers.code_rows, reaches="signs lost, remainders of a byte, orders that differ",
     ),
     Law(
         clause="8.5.2", check=integers.pack_injective, needs=("pack", "levels"),
-        cases=cases.code_rows, reaches="codes dropped, fields that overlap",
+        cases=numbers.code_rows, reaches="codes dropped, fields that overlap",
     ),
     Law(
         clause="8.5.3", check=integers.pack_order, needs=("pack", "packing", "levels"),
-        cases=cases.code_rows, reaches="order of bits and bytes, padding that is not zero",
+        cases=numbers.code_rows, reaches="order of bits and bytes, padding that is not zero",
     ),
     Law(
         clause="8.5.4", check=integers.dot_exact, needs=("dot", "dot_types"),
-        cases=cases.code_matrices, reaches="accumulators of too few bits, signs of ternary codes",
+        cases=numbers.code_matrices, reaches="accumulators of too few bits, signs of ternary codes",
     ),
     Law(
         clause="8.5.5", check=integers.requantize_exact, needs=("requantize", "levels", "tie"),
-        cases=cases.accumulators, implied=rounding_rule,
+        cases=numbers.accumulators, implied=rounding_rule,
         reaches="double rounding, binary32 multipliers, shifts that truncate",
     ),
     Law(
-        clause="8.6.1", check=fits.fit_ternary, needs=("fit",), cases=cases.weight_vectors,
+        clause="8.6.1", check=fits.fit_ternary, needs=("fit",), cases=numbers.weight_vectors,
         reaches="supports that are not the largest, groups of equal magnitude that are cut",
     ),
     Law(
-        clause="8.6.2", check=fits.fit_scale, needs=("fit",), cases=cases.weight_vectors,
+        clause="8.6.2", check=fits.fit_scale, needs=("fit",), cases=numbers.weight_vectors,
         reaches="eps in thresholds and scales",
     ),
     Law(
-        clause="8.6.3", check=fits.fit_order, needs=("fit",), cases=cases.weight_vectors,
+        clause="8.6.3", check=fits.fit_order, needs=("fit",), cases=numbers.weight_vectors,
         reaches="unstable sorts, thresholds that look at signs",
     ),
     Law(
-        clause="8.6.4", check=fits.fit_mean, needs=("fit",), cases=cases.weight_vectors,
+        clause="8.6.4", check=fits.fit_mean, needs=("fit",), cases=numbers.weight_vectors,
         reaches="scales over all weights instead of the kept ones",
     ),
     Law(
-        clause="8.6.5", check=fits.fit_optimal, needs=("fit",), cases=cases.weight_vectors,
+        clause="8.6.5", check=fits.fit_optimal, needs=("fit",), cases=numbers.weight_vectors,
         implied=by_name, reaches="thresholds of a rule of thumb where the optimum is promised",
     ),
     Law(
         clause="8.6.6", check=fits.factor_ternary, needs=("factorize",),
-        cases=cases.weight_matrices, reaches="factors that are not ternary, negative scales",
+        cases=numbers.weight_matrices, reaches="factors that are not ternary, negative scales",
     ),
     Law(
         clause="8.6.7", check=fits.factor_residual, needs=("factorize",),
-        cases=cases.weight_matrices, reaches="terms that make things worse",
+        cases=numbers.weight_matrices, reaches="terms that make things worse",
     ),
     Law(
-        clause="8.6.8", check=fits.factor_gain, needs=("factorize",), cases=cases.weight_matrices,
+        clause="8.6.8", check=fits.factor_gain, needs=("factorize",), cases=numbers.weight_matrices,
         implied=by_name, reaches="scales that are not the least-squares ones",
     ),
     Law(
         clause="8.6.9", check=fits.reconstruct_exact, needs=("reconstruct",),
-        cases=cases.integer_factors, reaches="floating-point sums where integers are meant",
+        cases=numbers.integer_factors, reaches="floating-point sums where integers are meant",
     ),
 )
 NAMES = tuple(law.name for law in LAWS)
