@@ -141,6 +141,19 @@ def test_the_joint_scales_are_the_non_negative_least_squares_solution(W, k):
     assert np.all(best[~alive] == 0)
 
 
+@given(st.integers(0, 10**6), st.integers(1, 5))
+def test_scales_that_would_be_negative_are_zero(seed, k):
+    rng = np.random.default_rng(seed)
+    X, Y = rng.integers(-1, 2, (4, k)).astype(np.int8), rng.integers(-1, 2, (5, k)).astype(np.int8)
+    W = rng.normal(size=(4, 5))
+    best = joint_scales(W, X, np.ones(k), Y)
+    design = np.stack([np.outer(x, y).ravel() for x, y in zip(X.T, Y.T, strict=True)], axis=1)
+    _, rest = nnls(design.astype(float), W.ravel())
+    assert np.all(best >= 0)
+    # The stop rule of the descent, as above.
+    assert np.sqrt(squared_error(W, X, best, Y)) <= rest + 1e-6 * np.linalg.norm(W)
+
+
 @given(matrices, st.integers(0, 3))
 def test_the_error_is_at_most_that_of_ternary_rows_and_columns(W, extra):
     for V in (W, np.ascontiguousarray(W.T)):
