@@ -104,6 +104,19 @@ def test_reconstruction_fits_the_responses_better_than_the_kernel_alone():
     assert response_error(*compressed(conv(), Factorized())) < 0.9 * plain
 
 
+def test_inputs_that_the_data_never_vary_keep_their_weights():
+    layer = Linear(24, 8, rng=np.random.default_rng(0))
+    W = layer.weight.numpy()
+    for seen in (12, 0):
+        x = np.full((300, 24), 0.5, np.float32)
+        x[:, :seen] = np.random.default_rng(1).uniform(size=(300, seen))
+        data = LayerData(inputs=x, targets=apply(layer, x), quantizer=None)
+        new = Factorized(k=12).compress_layer(layer, data, np.random.default_rng(0))
+        first, last = new[0].weight().numpy(), new[2].weight().numpy()
+        left = (last @ first - W)[:, seen:]
+        assert np.linalg.norm(left) < 0.5 * np.linalg.norm(W[:, seen:])
+
+
 def test_recovery_changes_latents_and_no_code():
     without, with_it = (compressed(conv(), Factorized(recovery=n))[0] for n in (0, 30))
     for a, b in ((without[0], with_it[0]), (without[2], with_it[2])):

@@ -144,10 +144,15 @@ def _fewest(W: Reals, error: float) -> int:
 
 
 def _reconstructed(W: Reals, A: Reals, Z: Reals, factors: Factors, sweeps: int) -> Factors:
-    """Response reconstruction from inputs A (n, N) and responses Z (m, N) of the original."""
+    """Response reconstruction from inputs A (n, N) and responses Z (m, N) of the original.
+
+    Inputs that never vary say nothing: the factors stay.
+    """
     A, Z = A - A.mean(axis=1, keepdims=True), Z - Z.mean(axis=1, keepdims=True)
     G, S = A @ A.T, Z @ A.T
     ridge = _RIDGE * float(np.trace(G)) / len(G)
+    if ridge == 0:
+        return factors
     return reconstruct(S + ridge * W, G + ridge * np.eye(len(G)), *factors, sweeps=sweeps)
 
 
