@@ -87,8 +87,9 @@ class Bench:
             return [Params()]
         zeros = self._zero_points()
         # Every scale once with some zero point, then two scales with every zero point.
-        pairs = [(s, zeros[i % len(zeros)]) for i, s in enumerate(FIRST_SCALES)]
-        pairs += [(scale, zero) for scale in FIRST_SCALES[:2] for zero in zeros]
+        some = list(dict.fromkeys(self.allowed(scale) for scale in FIRST_SCALES))
+        pairs = [(scale, zeros[i % len(zeros)]) for i, scale in enumerate(some)]
+        pairs += [(scale, zero) for scale in some[:2] for zero in zeros]
         return list(dict.fromkeys(
             Params(
                 scale=scale if "scale" in wanted else None,
@@ -96,6 +97,19 @@ class Bench:
             )
             for scale, zero in pairs
         ))
+
+    def allowed(self, scale: float) -> float:
+        """``scale`` if the quantizer takes it, or another one that it takes instead."""
+        low, high = self.q.scale_range or (0.0, float("inf"))
+        kind = np.dtype(self.q.scale_dtype).type
+        with np.errstate(all="ignore"):
+            near = float(kind(scale))
+        if low <= near <= high and 0 < near < float("inf"):
+            return near
+        # Spread over the range by the fraction of the logarithm.
+        low, high = max(low, float(np.finfo(kind).tiny)), min(high, float(np.finfo(kind).max) / 4)
+        other = float(kind(low * (high / low) ** (np.log2(scale) % 1.0)))
+        return min(max(other, low), high)
 
     def _zero_points(self) -> list[int]:
         levels = self.q.levels
@@ -112,7 +126,7 @@ class Bench:
         zeros = st.integers(low, high) | st.sampled_from(self._zero_points())
         return st.builds(
             lambda scale, zero: Params(scale=scale, zero_point=zero),
-            scales() if "scale" in wanted else st.none(),
+            scales().map(self.allowed) if "scale" in wanted else st.none(),
             zeros if "zero_point" in wanted else st.none(),
         )
 
