@@ -23,6 +23,8 @@ from refnet.laws.sut import QuantizerUnderTest
 ALL_POINTS = 2**15
 #: ... and of one whose parameters are drawn, of each draw.
 FEW_POINTS = 160
+#: With more channels than these, drawn cases aim at as many of them.
+MANY_CHANNELS = 8
 #: Scales that are tried before any is drawn: from easy to read to hard.
 FIRST_SCALES = (
     1.0, 0.5, float(np.float32(0.1)), 3.0, float(np.float32(1 / 255)), 2.0**-20, 0.75,
@@ -134,7 +136,17 @@ class Bench:
         """Critical points of every channel as columns (C, n)."""
         rng = np.random.default_rng(seed)
         grids = self.grids(params)
-        return as_columns([critical_points(grid, dtype, rng, most) for grid in grids])
+        most = max(most // len(grids), FEW_POINTS // 4)
+        if most > FEW_POINTS or len(grids) <= MANY_CHANNELS:
+            return as_columns([critical_points(grid, dtype, rng, most) for grid in grids])
+        # Of many channels a few get points of their own, the others the points of these.
+        own = rng.permutation(len(grids))[:MANY_CHANNELS]
+        few = [critical_points(grids[int(c)], dtype, rng, most) for c in own]
+        parts = [few[c % len(few)] for c in range(len(grids))]
+        for channel, part in zip(own.tolist(), few, strict=True):
+            parts[channel] = part
+        x = as_columns(parts)
+        return x[:, rng.permutation(x.shape[1])[: max(8, 8 * FEW_POINTS // len(grids))]]
 
     def grids(self, params: Params) -> tuple[Grid | None, ...]:
         """Grids to aim at, as far as there are any; a broken ``dequantize`` is for laws to find."""
