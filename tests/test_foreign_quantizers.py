@@ -1,6 +1,7 @@
 """Adapters to quantizers of other projects, where these are installed; their committed table."""
 
 import importlib.util
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ spec = importlib.util.spec_from_file_location(
     "foreign_quantizers", ROOT / "benchmarks" / "foreign_quantizers.py"
 )
 foreign_quantizers = importlib.util.module_from_spec(spec)
+sys.modules["foreign_quantizers"] = foreign_quantizers
 spec.loader.exec_module(foreign_quantizers)
 FOREIGN = foreign_quantizers.FOREIGN
 
