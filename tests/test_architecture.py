@@ -111,7 +111,8 @@ def test_quant_takes_only_numbers_and_geometry_from_the_program() -> None:
     ("module", "heavy"),
     [
         ("hwsim", ["numba", "scipy", "matplotlib", "hypothesis", "refnet.autograd"]),
-        ("refnet", ["numpy", "numba", "scipy", "matplotlib", "hypothesis"]),
+        ("refnet", ["numpy", "numba", "scipy", "matplotlib", "hypothesis", "refnet.laws"]),
+        ("refnet.laws.cli", ["numpy", "hypothesis", "pytest"]),
         ("refnet.program", ["numba", "scipy", "matplotlib", "refnet.autograd"]),
         ("refnet.vectors.cli", ["numba", "scipy", "matplotlib", "refnet.autograd"]),
         ("refnet.cli", ["numba", "scipy", "matplotlib", "hypothesis", "numpy"]),

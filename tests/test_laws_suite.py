@@ -239,6 +239,27 @@ def test_drawn_scales_shrink():
     assert found.case.x.shape == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "dtype"),
+    [(2.0**-126, 2.0**100, "float32"), (2.0**-10, 2.0**9, "float16"), (0.01, 0.02, "float64")],
+)
+def test_scales_and_zero_points_stay_where_they_are_taken(low, high, dtype):
+    def picky(x, scale, zero_point):
+        if not (low <= scale <= high and float(np.dtype(dtype).type(scale)) == scale):
+            raise ValueError(f"scale {scale}")
+        if zero_point not in range(-8, 8):
+            raise ValueError(f"zero point {zero_point}")
+        return np.clip(np.rint(wide(x) / scale) + zero_point, -8, 7)
+
+    q = QuantizerUnderTest(
+        picky, levels=(-8, 7), tie="even", scale_range=(low, high), scale_dtype=dtype
+    )
+    laws = ["nearest", "tie", "scale_equivariant", "zero_point_shift"]
+    report = run_laws(q, max_examples=20, laws=laws)
+    assert report.failed == (), report.lines()
+    assert "nearest" in report.passed
+
+
 def test_the_same_seed_gives_the_same_report():
     for q in (WRONG["own dtype"], replace(RIGHT["affine"], tie="up")):
         few = {"seed": 3, "max_examples": SMALL, "laws": ["nearest", "tie", "odd", "elementwise"]}

@@ -49,7 +49,8 @@ def test_levels_that_are_none_are_refused(given):
         ({"scale": float("nan")}, "scale nan"), ({"scale": [1.0, 2.0]}, "rule axis"),
         ({"axis": 0}, "axis"), ({"thresholds": [0.1]}, "thresholds"),
         ({"levels": (0, 2), "thresholds": [0.2, 0.1]}, "ascending"),
-        ({"claims": "tie"}, "in a list"),
+        ({"claims": "tie"}, "in a list"), ({"scale_range": (1.0, 0.5)}, "scale_range"),
+        ({"scale_range": (0.0, 0.5)}, "scale_range"), ({"scale_dtype": "int8"}, "scale_dtype"),
     ],
 )
 def test_facts_that_do_not_fit_are_refused_in_one_line(facts, message):

@@ -23,6 +23,8 @@ from refnet.laws.sut import QuantizerUnderTest
 ALL_POINTS = 2**15
 #: ... and of one whose parameters are drawn, of each draw.
 FEW_POINTS = 160
+#: With more channels than these, drawn cases aim at as many of them.
+MANY_CHANNELS = 8
 #: Scales that are tried before any is drawn: from easy to read to hard.
 FIRST_SCALES = (
     1.0, 0.5, float(np.float32(0.1)), 3.0, float(np.float32(1 / 255)), 2.0**-20, 0.75,
@@ -87,8 +89,9 @@ class Bench:
             return [Params()]
         zeros = self._zero_points()
         # Every scale once with some zero point, then two scales with every zero point.
-        pairs = [(s, zeros[i % len(zeros)]) for i, s in enumerate(FIRST_SCALES)]
-        pairs += [(scale, zero) for scale in FIRST_SCALES[:2] for zero in zeros]
+        some = list(dict.fromkeys(self.allowed(scale) for scale in FIRST_SCALES))
+        pairs = [(scale, zeros[i % len(zeros)]) for i, scale in enumerate(some)]
+        pairs += [(scale, zero) for scale in some[:2] for zero in zeros]
         return list(dict.fromkeys(
             Params(
                 scale=scale if "scale" in wanted else None,
@@ -96,6 +99,19 @@ class Bench:
             )
             for scale, zero in pairs
         ))
+
+    def allowed(self, scale: float) -> float:
+        """``scale`` if the quantizer takes it, or another one that it takes instead."""
+        low, high = self.q.scale_range or (0.0, float("inf"))
+        kind = np.dtype(self.q.scale_dtype).type
+        with np.errstate(all="ignore"):
+            near = float(kind(scale))
+        if low <= near <= high and 0 < near < float("inf"):
+            return near
+        # Spread over the range by the fraction of the logarithm.
+        low, high = max(low, float(np.finfo(kind).tiny)), min(high, float(np.finfo(kind).max) / 4)
+        other = float(kind(low * (high / low) ** (np.log2(scale) % 1.0)))
+        return min(max(other, low), high)
 
     def _zero_points(self) -> list[int]:
         levels = self.q.levels
@@ -112,7 +128,7 @@ class Bench:
         zeros = st.integers(low, high) | st.sampled_from(self._zero_points())
         return st.builds(
             lambda scale, zero: Params(scale=scale, zero_point=zero),
-            scales() if "scale" in wanted else st.none(),
+            scales().map(self.allowed) if "scale" in wanted else st.none(),
             zeros if "zero_point" in wanted else st.none(),
         )
 
@@ -120,7 +136,17 @@ class Bench:
         """Critical points of every channel as columns (C, n)."""
         rng = np.random.default_rng(seed)
         grids = self.grids(params)
-        return as_columns([critical_points(grid, dtype, rng, most) for grid in grids])
+        most = max(most // len(grids), FEW_POINTS // 4)
+        if most > FEW_POINTS or len(grids) <= MANY_CHANNELS:
+            return as_columns([critical_points(grid, dtype, rng, most) for grid in grids])
+        # Of many channels a few get points of their own, the others the points of these.
+        own = rng.permutation(len(grids))[:MANY_CHANNELS]
+        few = [critical_points(grids[int(c)], dtype, rng, most) for c in own]
+        parts = [few[c % len(few)] for c in range(len(grids))]
+        for channel, part in zip(own.tolist(), few, strict=True):
+            parts[channel] = part
+        x = as_columns(parts)
+        return x[:, rng.permutation(x.shape[1])[: max(8, 8 * FEW_POINTS // len(grids))]]
 
     def grids(self, params: Params) -> tuple[Grid | None, ...]:
         """Grids to aim at, as far as there are any; a broken ``dequantize`` is for laws to find."""

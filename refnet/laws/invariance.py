@@ -250,7 +250,8 @@ def scale_equivariant(bound: Bound, case: Case) -> Verdict:
     with np.errstate(all="ignore"):
         x = case.x * case.x.dtype.type(factor)
         exact = np.isfinite(x) & (x / case.x.dtype.type(factor) == case.x)
-    if not 2.0**-120 < scale < 2.0**100:
+    low, high = bound.q.scale_range or (2.0**-120, 2.0**100)
+    if not low <= scale <= high or scale != float(np.dtype(bound.q.scale_dtype).type(scale)):
         return 0
     moved = Bound(bound.q, Params(scale=scale, zero_point=bound.params.zero_point))
     right, got = bound.ask(case.x), moved.ask(np.where(exact, x, x.dtype.type(0)))
@@ -269,10 +270,15 @@ def scale_equivariant(bound: Bound, case: Case) -> Verdict:
 
 def zero_point_shift(bound: Bound, case: Case) -> Verdict:
     """Q(x; z + 1) = Q(x; z) + 1 inside the range: rounding comes before adding z."""
-    assert bound.params.zero_point is not None
-    moved = Bound(bound.q, Params(scale=bound.params.scale, zero_point=bound.params.zero_point + 1))
+    levels, zero = bound.levels, bound.params.zero_point
+    assert zero is not None
+    # A zero point beyond the codes is none that every quantizer takes.
+    zero = min(zero, levels[-1] - 1)
+    bound, moved = (
+        Bound(bound.q, Params(scale=bound.params.scale, zero_point=z)) for z in (zero, zero + 1)
+    )
+    case = Case(params=bound.params, arrays=case.arrays, seed=case.seed)
     before, after = bound.ask(case.x), moved.ask(case.x)
-    levels = bound.levels
     inside = (before < levels[-1]) & (after > levels[0])
     place = first_bad(case, inside & (after != before + 1))
     if place is None:

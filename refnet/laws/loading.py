@@ -19,11 +19,13 @@ def _module(name: str) -> Any:
     """A module by dotted name or path; the working directory is looked into first."""
     if name.endswith(".py"):
         path = Path(name)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+        # A name of its own: the file may be called as a module that is loaded already.
+        own = f"_under_test_{path.stem}"
+        spec = importlib.util.spec_from_file_location(own, path)
         if not path.is_file() or spec is None or spec.loader is None:
             raise ValueError(f"{name}: no such file")
         module = importlib.util.module_from_spec(spec)
-        sys.modules.setdefault(path.stem, module)
+        sys.modules[own] = module
         spec.loader.exec_module(module)
         return module
     if os.getcwd() not in sys.path:

@@ -100,6 +100,8 @@ class QuantizerUnderTest:
     * ``dequantize(codes)``: the reals of codes. ``levels``: the codes, see :func:`levels_of`.
     * ``scale``, ``zero_point``: of ``scale * (code - zero_point)`` where ``quantize`` has them
       inside, one a channel with ``axis``. Found from ``dequantize`` where possible.
+    * ``scale_range``, ``scale_dtype``: the scales that may be drawn; all positive binary32 numbers
+      up to 2**46 or so unless said.
     * ``thresholds``: the reals between neighbouring codes, where they are not midpoints.
     * ``tie``: one of ``TIES``. ``nan``: one of ``NANS``, or a code. ``infinity``: one of
       ``INFINITIES``.
@@ -124,6 +126,8 @@ class QuantizerUnderTest:
     levels: Any = field(default=None, kw_only=True)
     scale: Any = field(default=None, kw_only=True)
     zero_point: Any = field(default=None, kw_only=True)
+    scale_range: tuple[float, float] | None = field(default=None, kw_only=True)
+    scale_dtype: str = field(default="float32", kw_only=True)
     thresholds: Sequence[float] | None = field(default=None, kw_only=True)
     tie: str | None = field(default=None, kw_only=True)
     nan: str | int | None = field(default=None, kw_only=True)
@@ -199,6 +203,8 @@ def _check_choices(q: QuantizerUnderTest) -> None:
         raise ValueError(f"nan {q.nan!r}: rule a code or one of {', '.join(NANS)}")
     if isinstance(q.passes, str) and q.passes not in PASSES:
         raise ValueError(f"passes {q.passes!r}: rule (low, high), a function or one of {PASSES}")
+    if q.scale_dtype not in _FLOATS:
+        raise ValueError(f"scale_dtype {q.scale_dtype!r}: rule one of {', '.join(_FLOATS)}")
     if not q.dtypes or not {np.dtype(d).name for d in q.dtypes} <= set(_FLOATS):
         raise ValueError(f"dtypes {q.dtypes!r}: rule some of {', '.join(_FLOATS)}")
     for function in (q.quantize, *_functions(q), q.reconstruct):
@@ -219,6 +225,10 @@ def _check_numbers(q: QuantizerUnderTest) -> None:
             raise ValueError(f"scale {q.scale!r:.60}: rule finite and positive")
         if q.axis is None and np.ndim(q.scale) > 0 and len(scales) > 1:
             raise ValueError(f"scale of {len(scales)} channels: rule axis says where they are")
+    if q.scale_range is not None:
+        low, high = q.scale_range
+        if not 0 < low <= high < math.inf:
+            raise ValueError(f"scale_range {q.scale_range}: rule 0 < low <= high, both finite")
     if q.axis is not None and (q.scale is None or drawn):
         raise ValueError("axis: rule scale holds one number a channel, and nothing is drawn")
     if q.thresholds is not None:
