@@ -75,10 +75,11 @@ class Dram:
 class Architecture:
     """A machine: ``rows`` x ``columns`` PEs of kind ``pe`` under a ``dataflow``, and memories.
 
-    ``depth`` is the width in bits of one popcount unit (1 on MAC arrays). ``vector_lanes`` do one
+    ``depth`` is the width in bits of one popcount unit, the lanes of one unit with lanes (fused
+    units or tables, where it has these), 1 on MAC arrays. ``vector_lanes`` do one
     element-wise operation a clock each. ``technology`` names the price table
     (:data:`hwsim.energy.TABLES`). The options ``drain``, ``load``, ``folds``, ``edges`` and
-    ``grouping`` are those of :class:`hwsim.counts.Array`. ``maps`` is a fourth SRAM in which a
+    ``grouping``, ``skip`` and its ``reach`` are those of :class:`hwsim.counts.Array`. ``maps`` is a fourth SRAM in which a
     feature map waits for the next layer if it fits half of it; None if all maps go to DRAM.
     Raises ``ValueError`` naming the field, the value and the rule.
     """
@@ -102,6 +103,8 @@ class Architecture:
     folds: str = "drained"
     edges: str = "full"
     grouping: str = "serial"
+    skip: str = "none"
+    reach: int = 1
     maps: Memory | None = None
 
     def __post_init__(self) -> None:
@@ -117,7 +120,7 @@ class Architecture:
         if self.maps is not None and not isinstance(self.maps, Memory):
             raise ValueError(f"{what}: maps={self.maps!r}, rule Memory or nothing")
         check_options(self, what)
-        normalise(self, what, "rows columns depth vector_lanes clock_hz")
+        normalise(self, what, "rows columns depth reach vector_lanes clock_hz")
         energy.table(self.technology)
         self._check_flow(what)
         self._check_fit(what)
@@ -130,6 +133,10 @@ class Architecture:
             )
         if self.flow.style == "mac" and self.depth != 1:
             raise ValueError(f"{what}: depth={self.depth}, rule 1 on {self.dataflow!r}")
+        if self.skip != "none" and self.element.rule != "parallel":
+            raise ValueError(f"{what}: skip={self.skip!r}, rule 'none' on PE {self.pe}")
+        if self.skip == "none" and self.reach != 1:
+            raise ValueError(f"{what}: reach={self.reach}, rule 1 without skip")
         for option, choices in OPTIONS.items():
             if option not in self.flow.options and getattr(self, option) != choices[0]:
                 seen = f"{option}={getattr(self, option)!r}"
@@ -140,7 +147,7 @@ class Architecture:
         if self.maps is not None and self.maps.bandwidth_bits_per_cycle < slowest:
             seen = f"maps bandwidth_bits_per_cycle={self.maps.bandwidth_bits_per_cycle}"
             raise ValueError(f"{what}: {seen}, rule at least that of input and DRAM: {slowest}")
-        pe, lanes = self.element, self.depth if self.flow.style == "popcount" else 8
+        pe, lanes = self.element, 8 if self.flow.style == "mac" else self.depth
         left, top = (self.columns, self.rows) if self.dataflow == "is" else (
             self.rows, self.columns)
         edge = (
@@ -178,14 +185,26 @@ class Architecture:
             rows = self.output.half_bits // (self.columns * self.element.accumulator_bits)
         options = {name: getattr(self, name) for name in OPTIONS}
         return Array(
-            rows=self.rows, columns=self.columns, depth=self.depth, pass_rows=rows, **options
+            rows=self.rows, columns=self.columns, depth=self.depth, pass_rows=rows,
+            reach=self.reach, element=self.element, **options,
         )
+
+    @property
+    def size(self) -> str:
+        """Rows, columns and what one unit holds, in words."""
+        each = "bits" if self.flow.style == "popcount" else "lanes"
+        if self.element.rule in ("fused", "table"):
+            each = {"fused": "fused units", "table": "tables"}[self.element.rule]
+        deep = f" x {self.depth} {each}" if self.depth > 1 else ""
+        return f"{self.rows} x {self.columns}{deep}"
 
     @property
     def described(self) -> str:
         """Dataflow and options in words: what differs from the plain machine."""
         chosen = (f"{name} {getattr(self, name)}" for name, choices in OPTIONS.items()
                   if getattr(self, name) != choices[0])
+        if self.skip != "none":
+            chosen = (*chosen, f"reach {self.reach}")
         return ", ".join((self.flow.meaning, *chosen))
 
     def as_dict(self) -> dict[str, Any]:

@@ -66,6 +66,9 @@ def evaluate(layers: Sequence[Gemm], architectures: Sequence[Architecture]) -> B
     for layer in layers:
         if not isinstance(layer, Gemm):
             raise ValueError(f"evaluate: layer {layer.name!r}, rule matrix products only")
+    for a in architectures:
+        if a.skip != "none":
+            raise ValueError(f"evaluate: {a.name!r} has skip={a.skip!r}, rule 'none'")
     shape = len(architectures), len(layers)
     real = {"energy_pj", "utilisation"}
     result: dict[str, Any] = {
@@ -112,7 +115,7 @@ def _windows(layers: Sequence[Gemm]) -> SimpleNamespace:
 def _machines(architectures: Sequence[Architecture]) -> SimpleNamespace:
     first = architectures[0]
     a = _lanes(architectures, ("rows", "columns", "depth"), down=True)
-    for name in ("dataflow", *OPTIONS):
+    for name in ("dataflow", "element", *OPTIONS):
         setattr(a, name, getattr(first, name))
     for name in ("input", "weights", "output", *(["maps"] if first.maps is not None else [])):
         memories = [getattr(each, name) for each in architectures]
@@ -155,16 +158,15 @@ def _evaluate(layers: Sequence[Gemm], architectures: Sequence[Architecture]) -> 
     c.dram_bits = x_bits * p.groups + w_bits * p.groups + results + extra.parameter_bits
     stall = stall_cycles(work.cycles, c, *edges(p, a), a)
     cycles = work.cycles + stall
-    products = p.macs * 1.0
-    if first.element.style == "popcount":
-        products = products * p.input_bits * p.weight_bits
+    pe, widths = first.element, (p.input_bits, p.weight_bits)
+    products = p.macs * 1.0 * pe.step_clocks(*widths)
     return {
         "compute_cycles": work.compute_cycles,
         "fill_drain_cycles": work.cycles - work.compute_cycles,
         "stall_cycles": stall,
         "dram_bits": c.dram_bits,
         "energy_pj": _energy(architectures, c, cycles),
-        "utilisation": products / (cycles * a.rows * a.columns * a.depth),
+        "utilisation": products / (cycles * a.rows * a.columns * pe.step_products(a.depth, *widths)),
     }
 
 

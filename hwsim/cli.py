@@ -179,11 +179,10 @@ def _archs(options: argparse.Namespace) -> None:
         sys.stdout.write(json.dumps(known, indent=2) + "\n")
         return
     for a in presets.PRESETS:
-        size = f"{a.rows} x {a.columns}" + (f" x {a.depth} bits" if a.depth > 1 else "")
         sizes = {"input": a.input, "weights": a.weights, "output": a.output, "maps": a.maps}
         memories = ", ".join(f"{name} {memory.bytes // 1024} KiB"
                              for name, memory in sizes.items() if memory is not None)
-        print(f"{a.name}: {size} {a.pe}, {a.described}, {a.clock_hz / 1e6:g} MHz; {memories}; "
+        print(f"{a.name}: {a.size} {a.pe}, {a.described}, {a.clock_hz / 1e6:g} MHz; {memories}; "
               f"{a.dram.kind} {a.dram.bandwidth_bits_per_cycle} bits a cycle; {a.technology}")
         print(f"    {a.source}")
 

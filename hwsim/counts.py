@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from hwsim.checks import normalise
+from hwsim.pe import ProcessingElement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "folds": ("drained", "overlapped"),
     "edges": ("full", "cut"),
     "grouping": ("serial", "packed"),
+    "skip": ("none", "weights", "inputs", "both"),
 }
 
 
@@ -59,8 +61,10 @@ def check_options(record: object, what: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Array:
-    """The processing elements: ``rows`` x ``columns``, each ``depth`` bits deep (bit-serial only).
+    """The processing elements: ``rows`` x ``columns``, each ``depth`` bits or lanes deep.
 
+    ``depth`` is 1 on systolic arrays. ``element`` is the kind of PE, needed where its rule decides
+    about clocks (dataflow ``lanes``).
     ``pass_rows`` is how many rows of the streamed operand pass one load of the stationary one: as
     many as the accumulator memory under a column holds; ``None`` for no limit. The options [7.3.6]:
 
@@ -68,7 +72,9 @@ class Array:
     * ``load`` of the stationary operand: ``exposed``, or ``hidden`` behind the fold before;
     * ``folds``: one is ``drained`` before the next starts, or they are ``overlapped``;
     * ``edges``: a fold at the edge lasts as long as a ``full`` one, or is ``cut`` to what it uses;
-    * ``grouping``: groups one after the other (``serial``), or ``packed`` along the diagonal.
+    * ``grouping``: groups one after the other (``serial``), or ``packed`` along the diagonal;
+    * ``skip`` of products whose weight, input, or either (``both``) is zero, among the ``reach``
+      slices of k that a unit holds at a time [7c.4].
     """
 
     rows: int
@@ -80,9 +86,12 @@ class Array:
     folds: str = "drained"
     edges: str = "full"
     grouping: str = "serial"
+    skip: str = "none"
+    reach: int = 1
+    element: ProcessingElement | None = None
 
     def __post_init__(self) -> None:
-        normalise(self, "Array", "rows columns depth")
+        normalise(self, "Array", "rows columns depth reach")
         check_options(self, "Array")
         if self.pass_rows is not None:
             normalise(self, "Array", "pass_rows")

@@ -14,6 +14,7 @@ from typing import Any
 
 from hwsim.closed_forms import Work, bit_serial_work, input_work, output_work, weight_work
 from hwsim.counts import Activity, Array, Problem
+from hwsim.lane_work import lanes_work
 
 
 def output_stationary(problem: Problem, array: Array) -> Activity:
@@ -65,6 +66,21 @@ def bit_serial(problem: Problem, array: Array) -> Activity:
     return bit_serial_work(problem, array).activity()
 
 
+def lanes(problem: Problem, array: Array) -> Activity:
+    """Dot products in units of ``depth`` lanes, by the rule of ``array.element`` [7c.2].
+
+    ceil(m/R) ceil(n/C) slices clocks-a-step clocks; the pipeline adds its stages less one, once a
+    group.
+
+    >>> from hwsim.pe import kind
+    >>> p = Problem(m=8, n=8, k=100, input_bits=2, weight_bits=2)
+    >>> [lanes(p, Array(rows=4, columns=4, depth=16, element=kind(name))).cycles
+    ...  for name in ("ternary2-dot", "stripes", "loom1")]
+    [30, 59, 115]
+    """
+    return lanes_work(problem, array).activity()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataflow:
     """A named way to run a matrix product on an array, with its closed form.
@@ -101,5 +117,9 @@ DATAFLOWS: tuple[Dataflow, ...] = (
     Dataflow(
         name="bitserial", style="popcount", work=bit_serial_work, options=(),
         meaning="bit planes on AND-popcount units, results stay until finished",
+    ),
+    Dataflow(
+        name="lanes", style="lanes", work=lanes_work, options=("skip",),
+        meaning="dot products of many lanes, results stay until finished",
     ),
 )

@@ -71,6 +71,7 @@ def machine(p: Any, a: Any) -> loops.Machine:
     """What the orders of the loops depend on; groups on one diagonal share the memories."""
     high, wide = {
         "ws": (p.k, p.n), "is": (p.k, p.m), "os": (p.m, p.n), "bitserial": (p.m, p.n),
+        "lanes": (p.m, p.n),
     }[a.dataflow]
     together = packs(p.groups, high, wide, a)
     limit = a.array.pass_rows

@@ -73,7 +73,7 @@ def roofline(report: Report, path: str | os.PathLike[str], *, format: str = "png
     """Write the roofline of ``report``: products a clock against products a byte of DRAM traffic.
 
     A point is a layer on the array, its area is its share of the clocks. Bit-serial units count bit
-    products.
+    products, units with lanes the operations of their lanes.
     """
     a = report.architecture
     peak = a.rows * a.columns * a.depth
@@ -95,7 +95,7 @@ def roofline(report: Report, path: str | os.PathLike[str], *, format: str = "png
     bottom = min([low * slope, *reached]) / 2
     axes.set_ylim(bottom, peak * 2.5)
     _name_points(axes, layers, reuse, reached)
-    what = "bit products" if a.flow.style == "popcount" else "products"
+    what = {"popcount": "bit products", "lanes": "lane operations"}.get(a.flow.style, "products")
     axes.set_xlabel(f"{what} a byte of DRAM traffic")
     axes.set_ylabel(f"{what} a clock")
     axes.annotate(f"{peak:,} {what} a clock", (high, peak), xytext=(-4, 5),

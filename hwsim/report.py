@@ -215,9 +215,8 @@ class Report:
 
     def _title(self) -> str:
         a = self.architecture
-        size = f"{a.rows} x {a.columns}" + (f" x {a.depth} bits" if a.depth > 1 else "")
         return (
-            f"{self.workload} on {a.name}: {size} {a.pe} PEs, {a.described}, "
+            f"{self.workload} on {a.name}: {a.size} {a.pe} PEs, {a.described}, "
             f"{a.clock_hz / 1e6:g} MHz"
         )
 

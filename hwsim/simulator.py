@@ -182,16 +182,18 @@ def edges(p: Any, a: Any) -> tuple[Whole, Whole]:
         return smaller(a.columns, p.m) * p.input_bits, smaller(a.columns, p.m) * p.output_bits
     if a.dataflow == "os":
         return p.input_bits + p.weight_bits, last
-    lines = smaller(a.rows, p.m) + smaller(a.columns, p.n)
-    return lines * smaller(a.depth, p.k), last
+    rows, columns = smaller(a.rows, p.m), smaller(a.columns, p.n)
+    if a.dataflow == "lanes":
+        held = smaller(a.element.step_products(a.depth, p.input_bits, p.weight_bits), p.k)
+        return held * (rows * p.input_bits + columns * p.weight_bits), last
+    return (rows + columns) * smaller(a.depth, p.k), last
 
 
 def _utilisation(p: Problem, cycles: int, a: Architecture) -> float:
-    """Wanted products over those the array could have made; bit products on bit-serial units."""
-    products = p.macs
-    if a.element.style == "popcount":
-        products *= p.input_bits * p.weight_bits
-    return products / (cycles * a.rows * a.columns * a.depth)
+    """Wanted products over those the array could have made at these widths."""
+    pe, widths = a.element, (p.input_bits, p.weight_bits)
+    could = cycles * a.rows * a.columns * pe.step_products(a.depth, *widths)
+    return p.macs * pe.step_clocks(*widths) / could
 
 
 def _vector(
