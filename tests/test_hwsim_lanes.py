@@ -131,7 +131,7 @@ def test_published_laws():
 def test_an_int4_array_is_systolic():
     p = Problem(m=5, k=6, n=4, input_bits=4, weight_bits=4)
     assert kind("int4").style == "mac"
-    with pytest.raises(ValueError, match="element=.*rule a PE of style 'lanes'"):
+    with pytest.raises(ValueError, match=r"element=.*rule a PE of style 'lanes'"):
         dataflow.lanes(p, Array(rows=2, columns=2, element=kind("int4")))
     with pytest.raises(ValueError, match="element=None, rule a PE of style 'lanes'"):
         dataflow.lanes(p, Array(rows=2, columns=2))
