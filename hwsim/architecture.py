@@ -202,8 +202,8 @@ class Architecture:
     @property
     def described(self) -> str:
         """Dataflow and options in words: what differs from the plain machine."""
-        chosen = (f"{name} {getattr(self, name)}" for name, choices in OPTIONS.items()
-                  if getattr(self, name) != choices[0])
+        chosen = tuple(f"{name} {getattr(self, name)}" for name, choices in OPTIONS.items()
+                       if getattr(self, name) != choices[0])
         if self.skip != "none":
             chosen = (*chosen, f"reach {self.reach}")
         return ", ".join((self.flow.meaning, *chosen))
