@@ -5,8 +5,9 @@
 
 CODES.npy has input codes (N, *input shape), for example the golden ones that ``refnet compile``
 writes beside the program. Every product of the program with ternary weights is run on ``--array``
-rows x columns of units with so many lanes each, 8 x 8 x 16 by default. A slice of each (some output positions, all of k, some filters) also passes the
-stepped machine, code by code: values, clocks and counts must be those of the formula.
+rows x columns of units with so many lanes each, 8 x 8 x 16 by default. A slice of each (some output
+positions, all of k, some filters) also passes the stepped machine, code by code: values, clocks and
+counts must be those of the formula.
 """
 
 from __future__ import annotations
