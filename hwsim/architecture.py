@@ -79,8 +79,9 @@ class Architecture:
     units or tables, where it has these), 1 on MAC arrays. ``vector_lanes`` do one
     element-wise operation a clock each. ``technology`` names the price table
     (:data:`hwsim.energy.TABLES`). The options ``drain``, ``load``, ``folds``, ``edges`` and
-    ``grouping``, ``skip`` and its ``reach`` are those of :class:`hwsim.counts.Array`. ``maps`` is a fourth SRAM in which a
-    feature map waits for the next layer if it fits half of it; None if all maps go to DRAM.
+    ``grouping``, ``skip`` and its ``reach`` are those of :class:`hwsim.counts.Array`. ``maps`` is a
+    fourth SRAM in which a feature map waits for the next layer if it fits half of it; None if all
+    maps go to DRAM.
     Raises ``ValueError`` naming the field, the value and the rule.
     """
 
@@ -201,8 +202,8 @@ class Architecture:
     @property
     def described(self) -> str:
         """Dataflow and options in words: what differs from the plain machine."""
-        chosen = (f"{name} {getattr(self, name)}" for name, choices in OPTIONS.items()
-                  if getattr(self, name) != choices[0])
+        chosen = tuple(f"{name} {getattr(self, name)}" for name, choices in OPTIONS.items()
+                       if getattr(self, name) != choices[0])
         if self.skip != "none":
             chosen = (*chosen, f"reach {self.reach}")
         return ", ".join((self.flow.meaning, *chosen))

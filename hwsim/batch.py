@@ -160,13 +160,14 @@ def _evaluate(layers: Sequence[Gemm], architectures: Sequence[Architecture]) -> 
     cycles = work.cycles + stall
     pe, widths = first.element, (p.input_bits, p.weight_bits)
     products = p.macs * 1.0 * pe.step_clocks(*widths)
+    could = cycles * a.rows * a.columns * pe.step_products(a.depth, *widths)
     return {
         "compute_cycles": work.compute_cycles,
         "fill_drain_cycles": work.cycles - work.compute_cycles,
         "stall_cycles": stall,
         "dram_bits": c.dram_bits,
         "energy_pj": _energy(architectures, c, cycles),
-        "utilisation": products / (cycles * a.rows * a.columns * pe.step_products(a.depth, *widths)),
+        "utilisation": products / could,
     }
 
 

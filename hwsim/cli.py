@@ -75,6 +75,10 @@ def _parser() -> argparse.ArgumentParser:
         "--as", dest="method", metavar="METHOD", help="the network as blockterm[:R=4,ratio=2], "
         "factorized or twostep would make it, by its shapes",
     )
+    sim.add_argument(
+        "--codes", metavar="FILE.npy", help="input codes of a program: it is run on them, so that "
+        "zeros among the activations are known to architectures that skip them",
+    )
     sim.add_argument("--json", action="store_true", help="print the report as JSON, not a table")
     sim.add_argument("--csv", metavar="PATH", help="also write a CSV, one line a layer")
     sim.add_argument("--plot", metavar="PATH",
@@ -106,7 +110,7 @@ def _simulate(options: argparse.Namespace) -> None:
         from hwsim.scalesim import architecture_of, read_config
 
         architecture = architecture_of(read_config(options.config))
-    workload = load(options.workload, kind=options.topology)
+    workload = load(options.workload, kind=options.topology, codes=options.codes)
     if options.method is not None:
         from hwsim.shapes import Shape, as_method
 
@@ -126,7 +130,7 @@ def _compatible(options: argparse.Namespace) -> None:
     if options.config is None:
         raise ValueError(f"--compat {options.compat}: rule a SCALE-Sim configuration by --config")
     for flag, value in (("arch", options.arch), ("csv", options.csv), ("plot", options.plot),
-                        ("as", options.method)):
+                        ("as", options.method), ("codes", options.codes)):
         if value is not None:
             raise ValueError(f"--compat {options.compat}: rule no --{flag}")
     run = simulate(options.workload, options.config, kind=options.topology or "conv")

@@ -104,6 +104,7 @@ class Counts:
     macs: int = 0
     pe_operations: int = 0
     pe_idle_cycles: int = 0
+    skipped_macs: int = 0
     input_register_write_bits: int = 0
     weight_register_write_bits: int = 0
     accumulator_move_bits: int = 0

@@ -15,6 +15,7 @@ from hwsim.checks import ceil_div, normalise
 from hwsim.counts import Counts
 from hwsim.energy import Price
 from hwsim.mapping import Mapping
+from hwsim.skipping import Skipped
 
 #: Version of the JSON layout; 2: energies include idle clocks and leakage, areas are reported.
 FORMAT_VERSION = 2
@@ -29,7 +30,8 @@ class LayerReport:
     ``compute_cycles``: new work enters the array; ``fill_drain_cycles``: it is loaded, filled or
     emptied; ``stall_cycles``: it waits for memory. ``utilisation`` is the share of the array's
     products that were wanted, over all clocks of the layer. ``sram_words`` are accesses to all
-    SRAMs, each in words of its own width.
+    SRAMs, each in words of its own width. ``skipping`` says what zeros saved on an array that
+    skips them, None on others.
     """
 
     name: str
@@ -46,6 +48,7 @@ class LayerReport:
     counts: Counts
     sram_words: int
     energy_by_component_pj: dict[str, float]
+    skipping: Skipped | None = None
 
     def __post_init__(self) -> None:
         names = "compute_cycles fill_drain_cycles stall_cycles"
@@ -92,6 +95,7 @@ class LayerReport:
             "energy_pj": self.energy_pj,
             "energy_by_component_pj": dict(self.energy_by_component_pj),
             "counts": self.counts.as_dict(),
+            **({} if self.skipping is None else {"skipping": self.skipping.as_dict()}),
         }
 
 
@@ -185,6 +189,7 @@ class Report:
             row = layer.as_dict()
             counts, parts = row.pop("counts"), row.pop("energy_by_component_pj")
             mapping = row.pop("mapping") or {}
+            row.pop("skipping", None)
             row["order"] = mapping.get("order", "")
             row.update({f"{name}_energy_pj": pj for name, pj in parts.items()})
             rows.append({**row, **counts})
@@ -227,6 +232,7 @@ class Report:
         )
         areas = ", ".join(f"{n} {mm2:.4g}" for n, mm2 in self.area_by_component_mm2.items())
         return [
+            *map(_skipping_note, (layer for layer in self.layers if layer.skipping is not None)),
             f"time {self.seconds * 1e3:.4g} ms, energy {total / 1e6:.4g} uJ: {shares}",
             f"area {self.area_mm2:.4g} mm2: {areas}",
             "SRAM words are accesses, each as wide as its memory; DRAM words have "
@@ -245,6 +251,20 @@ def _table_row(layer: LayerReport) -> tuple[str, ...]:
         f"{100 * layer.utilisation:.1f}" if layer.kind == "Gemm" else "",
         f"{layer.sram_words / 1e3:.1f}", f"{layer.dram_64bit_words / 1e3:.1f}",
         f"{layer.energy_pj / 1e3:.1f}",
+    )
+
+
+def _skipping_note(layer: LayerReport) -> str:
+    """What zeros saved in one layer, in words."""
+    found = layer.skipping
+    assert found is not None
+    made = 100 * found.products / layer.counts.macs
+    places = 100 * found.index_bits / found.weight_bits
+    return (
+        f"{layer.name}: {made:.1f} % of the products made (from {found.basis}), "
+        f"{found.compute_cycles} clocks of {found.dense_cycles} without skipping, "
+        f"{found.balanced_cycles} if lanes were balanced; {places:.0f} % of the weights' "
+        f"{found.weight_bits} bits are places"
     )
 
 

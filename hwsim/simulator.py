@@ -8,14 +8,15 @@ forms, traffic from the mapping rules, energy from one dot product at the end.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from hwsim import energy
+from hwsim import energy, skipping
 from hwsim.architecture import Architecture
 from hwsim.area import LANE_UM2, areas, memories, pe_um2
 from hwsim.checks import ceil_div
-from hwsim.counts import Counts, Problem
+from hwsim.counts import Activity, Counts, Problem
 from hwsim.energy import EnergyTable, Price, Tariff
 from hwsim.lanes import Whole, smaller
 from hwsim.layers import Gemm, Layer, Vector, Workload
@@ -130,8 +131,9 @@ def _kept(workload: Workload, a: Architecture) -> dict[str, _Kept]:
 def _gemm(layer: Gemm, a: Architecture, kept: _Kept, prices: tuple[Tariff, ...]) -> LayerReport:
     """A layer on the array, the memory working ahead."""
     p = problem(layer, a)
-    activity = a.flow.activity(p, a.array)
+    found = skipping.skipped(layer, p, a.array) if a.skip != "none" else None
     mapping, moved = choose(layer, p, a, input_on_chip=kept.input)
+    activity, moved = _skipping(p, a, found, moved)
     idle = activity.cycles * a.rows * a.columns - activity.counts.pe_operations
     counts = activity.counts + _memory_counts(p, moved, kept) * layer.groups + Counts(
         parameter_dram_read_bits=layer.parameter_bits, additions=layer.additions,
@@ -143,10 +145,21 @@ def _gemm(layer: Gemm, a: Architecture, kept: _Kept, prices: tuple[Tariff, ...])
         name=layer.name, kind="Gemm", groups=layer.groups, m=layer.m, k=layer.k, n=layer.n,
         mapping=mapping,
         compute_cycles=activity.compute_cycles, fill_drain_cycles=activity.fill_drain_cycles,
-        stall_cycles=stall, utilisation=_utilisation(p, cycles, a),
+        stall_cycles=stall, utilisation=_utilisation(p, cycles, a, found), skipping=found,
         counts=counts, sram_words=_sram_words(counts, a),
         energy_by_component_pj=energy.bill(prices, counts, cycles),
     )
+
+
+def _skipping(
+    p: Problem, a: Architecture, found: skipping.Skipped | None, moved: Traffic
+) -> tuple[Activity, Traffic]:
+    """Activity, and traffic with the weights as lists where zeros are skipped [7c.4.4]."""
+    if found is None:
+        return a.flow.activity(p, a.array), moved
+    dense = p.groups * p.k * p.n * p.weight_bits
+    bits = ceil_div(moved.weight_read_bits * found.weight_bits, dense)
+    return skipping.activity(p, a.array, found), replace(moved, weight_read_bits=bits)
 
 
 def _memory_counts(p: Problem, moved: Traffic, kept: _Kept) -> Counts:
@@ -189,11 +202,14 @@ def edges(p: Any, a: Any) -> tuple[Whole, Whole]:
     return (rows + columns) * smaller(a.depth, p.k), last
 
 
-def _utilisation(p: Problem, cycles: int, a: Architecture) -> float:
+def _utilisation(
+    p: Problem, cycles: int, a: Architecture, found: skipping.Skipped | None
+) -> float:
     """Wanted products over those the array could have made at these widths."""
     pe, widths = a.element, (p.input_bits, p.weight_bits)
     could = cycles * a.rows * a.columns * pe.step_products(a.depth, *widths)
-    return p.macs * pe.step_clocks(*widths) / could
+    made = p.macs if found is None else found.products
+    return made * int(pe.step_clocks(*widths)) / int(could)
 
 
 def _vector(

@@ -45,7 +45,12 @@ def lanes(
     of one group.
     """
     assert array.element is not None
-    machine = _Pipeline(_UNITS[array.element.rule](X, W, problem, array, signed))
+    return run(_UNITS[array.element.rule](X, W, problem, array, signed))
+
+
+def run(unit: Unit) -> tuple[Product, Activity]:
+    """Clock the pipeline around ``unit`` until it is empty."""
+    machine = _Pipeline(unit)
     while machine.clock():
         pass
     counts = Counts(**machine.unit.events)
@@ -83,12 +88,9 @@ class _Pipeline:
     def _stage(self, name: str, at: _InFlight) -> _InFlight | None:
         unit, step, events = self.unit, at.step, self.unit.events
         if name == "fill":
-            assert isinstance(unit, Table)
             unit.fill(step)
         elif name == "combine":
-            events["pe_operations"] += len(step.rows) * len(step.columns)
-            if step.first:
-                events["macs"] += len(step.rows) * len(step.columns) * len(step.ks)
+            unit.tally(step)
             return _InFlight(step, unit.combine(step))
         elif name == "weigh":
             sign = -1 if step.negative else 1

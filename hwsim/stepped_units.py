@@ -71,9 +71,20 @@ class Unit:
         """(part of X, part of W, shift, negative) in the order in which they pass."""
         yield 0, 0, 0, False
 
+    def fill(self, step: Step) -> None:
+        """What a stage before ``combine`` does, where there is one."""
+        raise NotImplementedError
+
     def combine(self, step: Step) -> Sums:
         """What the units make of a step, without the weight of its parts."""
         raise NotImplementedError
+
+    def tally(self, step: Step) -> None:
+        """Count the work of a step: every unit of the block has some."""
+        units = len(step.rows) * len(step.columns)
+        self.events["pe_operations"] += units
+        if step.first:
+            self.events["macs"] += units * len(step.ks)
 
     def read(self, step: Step, input_bits: int, weight_bits: int, held: bool = False) -> None:
         """Count bits read at the edges; a weight that is ``held`` goes through a register."""

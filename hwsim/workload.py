@@ -24,17 +24,35 @@ from refnet import program as waist
 Codes = Mapping[str, NDArray[np.integer[Any]]]
 
 
-def load(path: str | os.PathLike[str], *, kind: str | None = None) -> Workload:
+def load(
+    path: str | os.PathLike[str], *, kind: str | None = None,
+    codes: str | os.PathLike[str] | None = None,
+) -> Workload:
     """The workload in a program file (known by its first bytes) or in a topology file.
 
-    ``kind`` is that of a topology, by its header if None; it is refused for a program. Raises
-    ``ValueError`` or ``OSError`` naming the file.
+    ``kind`` is that of a topology, by its header if None; it is refused for a program. ``codes`` is
+    an .npy file of input codes (N, *input shape) of a program: it is run on them, so that the codes
+    of every activation are known. Raises ``ValueError`` or ``OSError`` naming the file.
     """
     if not waist.is_program(path):
+        if codes is not None:
+            raise ValueError(f"{os.fspath(path)}: a topology, codes given; rule a program")
         return read_topology(path, kind=kind)
     if kind is not None:
         raise ValueError(f"{os.fspath(path)}: a program, topology {kind!r} given; rule not both")
-    return from_program(waist.load(path))
+    program = waist.load(path)
+    return from_program(program, trace=None if codes is None else _trace(program, codes))
+
+
+def _trace(program: waist.Program, path: str | os.PathLike[str]) -> Codes:
+    """Every value of ``program`` on the input codes in an .npy file."""
+    try:
+        x = np.load(path, allow_pickle=False)
+        if not isinstance(x, np.ndarray) or x.ndim == 0 or len(x) == 0:
+            raise ValueError("rule an array of one image or more")
+        return waist.run(program, x, trace=True)[1]
+    except (ValueError, TypeError, EOFError) as error:
+        raise ValueError(f"{os.fspath(path)}: {error}") from None
 
 
 def from_program(

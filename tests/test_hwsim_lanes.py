@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim import dataflow, stepped_lanes, stepped_units
+from hwsim import area, dataflow, energy, presets, simulate, stepped_lanes, stepped_units
+from hwsim.batch import evaluate
 from hwsim.counts import Array, Problem
+from hwsim.layers import Gemm, Operand, Workload
 from hwsim.pe import KINDS, ProcessingElement, kind
 from hwsim.stepped_parts import plain_product
 
@@ -131,7 +133,7 @@ def test_published_laws():
 def test_an_int4_array_is_systolic():
     p = Problem(m=5, k=6, n=4, input_bits=4, weight_bits=4)
     assert kind("int4").style == "mac"
-    with pytest.raises(ValueError, match="element=.*rule a PE of style 'lanes'"):
+    with pytest.raises(ValueError, match=r"element=.*rule a PE of style 'lanes'"):
         dataflow.lanes(p, Array(rows=2, columns=2, element=kind("int4")))
     with pytest.raises(ValueError, match="element=None, rule a PE of style 'lanes'"):
         dataflow.lanes(p, Array(rows=2, columns=2))
@@ -157,3 +159,41 @@ def test_the_machine_does_not_know_the_closed_forms():
                             "hwsim.stepped_units"}
         for rule in ("step_clocks", "step_products", "digits_bits", "table_bits"):
             assert rule not in text
+
+
+@pytest.fixture
+def prices(monkeypatch):
+    """Where a kind has no price and area yet, those of its MAC: not what is tested here."""
+    named = {price.name for price in energy.LOGIC}
+    mac = next(price for price in energy.LOGIC if price.name == "pe int8")
+    new = [replace(mac, name=f"pe {pe.name}") for pe in LANES if f"pe {pe.name}" not in named]
+    monkeypatch.setattr(energy, "LOGIC", (*energy.LOGIC, *new))
+    for pe in LANES:
+        monkeypatch.setitem(area.PE_UM2, pe.name, area.PE_UM2.get(pe.name, 100.0))
+
+
+@BY_KIND
+def test_whole_layers_alone_and_in_a_batch(pe, prices):
+    """Utilisation is 1 at most; the batch form gives the same; the report names the lanes."""
+    bits = min(pe.input_max_bits, 3), 2 if pe.ternary_weights else min(pe.weight_max_bits, 5)
+
+    def operand(elements, width, low):
+        return Operand(lo=-low, hi=2 ** (width - 1) - 1, elements=elements)
+
+    layers = [
+        Gemm(name=f"g{m}", m=m, k=k, n=n, input=operand(m * k, bits[0], 2 ** (bits[0] - 1)),
+             weights=operand(k * n, bits[1], 1 if pe.ternary_weights else 2 ** (bits[1] - 1)),
+             output=operand(m * n, 9, 0))
+        for m, k, n in ((1, 1, 1), (9, 70, 11), (64, 96, 8))
+    ]
+    base = replace(presets.BISMO_8X256X8, pe=pe.name, dataflow="lanes", depth=16)
+    machines = [base, replace(base, rows=4, columns=2, depth=3)]
+    batch = evaluate(layers, machines)
+    for i, a in enumerate(machines):
+        report = simulate(Workload(name="w", layers=tuple(layers)), a)
+        for j, layer in enumerate(report.layers):
+            assert 0 < layer.utilisation <= 1
+            assert batch.total_cycles[i, j] == layer.total_cycles
+            assert batch.utilisation[i, j] == pytest.approx(layer.utilisation, rel=1e-15)
+        each = {"fused": "fused units", "table": "tables"}.get(pe.rule, "lanes")
+        assert f"8 x 8 x 16 {each} {pe.name} PEs" in report.to_table() or i
