@@ -11,6 +11,7 @@ import os
 from dataclasses import replace
 
 from hwsim.architecture import Architecture, Dram, Memory
+from hwsim.lowbit import LOW_BIT
 
 _KB = 1024
 
@@ -102,7 +103,7 @@ SCALE_SIM_32X32_IS = replace(SCALE_SIM_32X32_OS, name="scale-sim-32x32-is", data
 
 PRESETS: tuple[Architecture, ...] = (
     TPU_V1, EYERISS_SIZE_WS, EYERISS_SIZE_OS, EDGE_16X16_OS, GEMMINI_16X16_WS, BISMO_8X256X8,
-    TPU_V1_FULL, SCALE_SIM_32X32_OS, SCALE_SIM_32X32_WS, SCALE_SIM_32X32_IS,
+    TPU_V1_FULL, SCALE_SIM_32X32_OS, SCALE_SIM_32X32_WS, SCALE_SIM_32X32_IS, *LOW_BIT,
 )
 
 

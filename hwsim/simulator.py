@@ -51,14 +51,9 @@ def simulate(workload: Workload, architecture: Architecture) -> Report:
 def tariffs(architecture: Architecture) -> tuple[Tariff, ...]:
     """Every line of the bill of this architecture: which count pays which price."""
     table = energy.table(architecture.technology)
-    depth = architecture.depth
-    pe = Tariff(
-        component="pe", count="pe_operations", times=depth,
-        price=table.logic(f"pe {architecture.pe}"),
-    )
-    idle = Tariff(
-        component="idle", count="pe_idle_cycles", times=depth, price=table.idle(architecture.pe)
-    )
+    kind, lanes = architecture.pe, architecture.depth
+    pe = Tariff(component="pe", count="pe_operations", price=table.pe(kind, lanes))
+    idle = Tariff(component="idle", count="pe_idle_cycles", price=table.idle(kind, lanes))
     moves = ("input_register_write_bits", "weight_register_write_bits", "accumulator_move_bits")
     registers = _each("registers", moves, table.logic("register"))
     pins = ("input_dram_read_bits", "weight_dram_read_bits", "parameter_dram_read_bits",

@@ -1,4 +1,4 @@
-"""The units that `benchmarks/synthesis.py` measures compute what they should: Icarus against ints."""
+"""The units that `benchmarks/synthesis.py` measures compute the sums of integers, in Icarus."""
 
 import shutil
 import subprocess
