@@ -23,7 +23,7 @@ from hwsim.unfold import input_mask, weight_mask
 Mask = NDArray[np.bool_]
 #: A list of wanted weights is followed one clock before its operands are multiplied.
 GATHER_STAGES = 1
-# Counts that are held at a time when pairs of operands are looked at.
+# Numbers that are held at a time when pairs of operands are looked at.
 _CHUNK = 1 << 24
 
 
@@ -107,13 +107,14 @@ def _group(X: Mask, W: Mask, p: Problem, array: Array) -> NDArray[Any]:
         rows, alike = 1, ceil_div(p.m, array.rows)
     if W.shape[1] != p.n:
         columns, alike = 1, ceil_div(p.n, array.columns)
-    left, right = _lanes_of(X, array), _lanes_of(W.T, array)
+    right = _lanes_of(W.T, array)
     products = compute = balanced = busy = 0
-    block = max(1, _CHUNK // (array.depth * W.shape[1] * rows)) * rows
-    for window in range(left.shape[0]):
-        lanes = min(array.depth, p.k - window * array.depth * array.reach)
-        for m0 in range(0, len(X), block):
-            pairs = left[window, :, m0 : m0 + block] @ right[window].transpose(0, 2, 1)
+    block = max(1, _CHUNK // (max(p.k, array.depth * W.shape[1]) * rows)) * rows
+    for m0 in range(0, len(X), block):
+        left = _lanes_of(X[m0 : m0 + block], array)
+        for window in range(len(left)):
+            lanes = min(array.depth, p.k - window * array.depth * array.reach)
+            pairs = left[window] @ right[window].transpose(0, 2, 1)
             wanted = pairs.sum(axis=0).astype(np.int64)
             longest = pairs.max(axis=0).astype(np.int64)
             products += int(wanted.sum())

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim import dataflow, presets, simulate, stepped_lanes, stepped_units
+from hwsim import dataflow, presets, simulate, stepped_lanes, stepped_serial, stepped_units
 from hwsim.batch import evaluate
 from hwsim.counts import Array, Problem
 from hwsim.layers import Gemm, Operand, Workload
@@ -35,11 +35,10 @@ def ranges(pe: ProcessingElement, bits: tuple[int, int], signed: tuple[bool, boo
     return bounds(bits[0], signed[0]), weights
 
 
-def matrix(rows, columns, limits, rng, pick=None):
+def matrix(rows, columns, limits, rng):
     """Random integers, bounds as often as anything else."""
-    def one():
-        return rng.choice([*limits, rng.randint(*limits)]) if pick is None else pick(rng, limits)
-    return [[one() for _ in range(columns)] for _ in range(rows)]
+    return [[rng.choice([*limits, rng.randint(*limits)]) for _ in range(columns)]
+            for _ in range(rows)]
 
 
 def check(pe, m, k, n, rows, columns, depth, bits, signed, rng) -> None:
@@ -77,6 +76,21 @@ def test_every_pair_of_widths_at_the_bounds(pe):
     for i, bits in enumerate(pairs):
         if i % (1 if STRIDE == 1 else 5) == 0:
             check(pe, 1, 4, 1, 1, 1, 2, bits, SIGNS[i // 5 % 4], rng)
+
+
+def test_popcount_units_at_every_pair_of_widths():
+    """The machine of 7.3.3, whose own tests stop at three bits."""
+    rng, array = random.Random(2), Array(rows=1, columns=1, depth=2, element=kind("popcount"))
+    for i, bits in enumerate(itertools.product(range(1, 17), repeat=2)):
+        if i % (1 if STRIDE == 1 else 5):
+            continue
+        signed = SIGNS[i // 5 % 4]
+        X, W = (matrix(*size, bounds(b, s), rng)
+                for size, b, s in zip(((1, 4), (4, 1)), bits, signed, strict=True))
+        p = Problem(m=1, k=4, n=1, input_bits=bits[0], weight_bits=bits[1])
+        values, activity = stepped_serial.bit_serial(X, W, p, array, signed=signed)
+        assert values == plain_product(X, W)
+        assert activity == dataflow.bit_serial(p, array)
 
 
 @BY_KIND

@@ -120,15 +120,41 @@ def test_values_and_clocks_in_icarus(machine, tmp_path: Path):
         assert seen == activity.cycles == closed_form(machine[0], p, array).cycles
 
 
-@pytest.mark.skipif(os.environ.get("HWSIM_EXHAUSTIVE") != "1", reason="HWSIM_EXHAUSTIVE=1 builds")
-@pytest.mark.parametrize(("name", "module"), [("ws", "ws_array"), ("os", "os_array")])
-def test_a_whole_layer_on_16_x_16_in_verilator(name, module, tmp_path: Path):
-    """One image of AlexNet's Conv4, a tower of it: 169 x 1728 by 1728 x 192, 8-bit codes."""
-    m, k, n = 13 * 13, 192 * 9, 192
+#: Whole layers: one image of a tower of AlexNet's Conv4, and LeNet's second convolution.
+CONV4, LENET = (13 * 13, 192 * 9, 192), (14 * 14, 32 * 9, 64)
+TERNARY_WEIGHTS = (-1, 1)
+#: A machine, its module and parameters, the layer, ranges of X and W, their bits and signs.
+WHOLE = [
+    ("ws", "ws_array", {"ROWS": 16, "COLS": 16}, CONV4, (0, 255), (-128, 127), (8, 8)),
+    ("os", "os_array", {"ROWS": 16, "COLS": 16}, LENET, (0, 255), (-128, 127), (8, 8)),
+    ("ternary", "ws_array", {"ROWS": 16, "COLS": 16, "TERNARY": 1, "X_BITS": 3, "W_BITS": 2},
+     LENET, (0, 3), TERNARY_WEIGHTS, (2, 2)),
+    ("dot", "lanes_array", {"KIND": 0, "ROWS": 4, "COLS": 4, "LANES": 16}, LENET, (0, 3),
+     TERNARY_WEIGHTS, (2, 2)),
+    ("serial", "lanes_array", {"KIND": 1, "ROWS": 4, "COLS": 4, "LANES": 16}, LENET, (0, 15),
+     TERNARY_WEIGHTS, (4, 2)),
+    ("popcount", "lanes_array", {"KIND": 2, "ROWS": 4, "COLS": 4, "LANES": 64}, LENET, (0, 3),
+     TERNARY_WEIGHTS, (2, 2)),
+]
+
+
+@pytest.mark.skipif(
+    os.environ.get("HWSIM_EXHAUSTIVE") != "1", reason="a build takes 10 s: HWSIM_EXHAUSTIVE=1"
+)
+@pytest.mark.parametrize("case", WHOLE, ids=lambda case: case[0])
+def test_a_whole_layer_in_verilator(case, tmp_path: Path):
+    """Values and clocks of the RTL; the units with lanes are also stepped through all of it."""
+    name, module, parameters, (m, k, n), x_range, w_range, bits = case
     rng = np.random.default_rng(1)
-    X = rng.integers(0, 256, size=(m, k))
-    W = rng.integers(-128, 128, size=(k, n))
-    golden = Golden(X=X.tolist(), W=W.tolist(), Y=(X @ W).tolist(), signed=(False, True))
-    built = verilator(tmp_path, module, {"ROWS": 16, "COLS": 16}, 1 << 20, m * n)
+    X = rng.integers(x_range[0], x_range[1] + 1, size=(m, k))
+    W = rng.integers(w_range[0], w_range[1] + 1, size=(k, n))
+    golden = Golden(X=X.tolist(), W=W.tolist(), Y=(X @ W).tolist(), bits=bits,
+                    signed=(False, True))
+    built = verilator(tmp_path, module, parameters, 1 << 20, m * n)
     (clocks,) = run(built, tmp_path / "layer.mem", [golden])
-    assert clocks == closed_form(name, problem_of(golden), Array(rows=16, columns=16)).cycles
+    p, array = problem_of(golden), array_of(name, parameters)
+    assert clocks == closed_form(name, p, array).cycles
+    if module == "lanes_array":
+        values, activity = stepped_machine(name, golden, p, array)
+        assert values == golden.Y
+        assert clocks == activity.cycles

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim import stepped_skipping
+from hwsim import skipping, stepped_skipping
 from hwsim.counts import Array, Problem
 from hwsim.layers import Gemm, Operand
 from hwsim.pe import kind
@@ -148,3 +148,14 @@ def test_the_machine_does_not_know_the_formulas():
     imported = {n.module for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ImportFrom)}
     assert imported <= {"__future__", "collections", "collections.abc", "hwsim.counts",
                         "hwsim.stepped_lanes", "hwsim.stepped_parts", "hwsim.stepped_units"}
+
+
+def test_rows_in_pieces(monkeypatch):
+    """A layer that is looked at a few rows at a time costs the same."""
+    rng = np.random.default_rng(7)
+    X, W = rng.integers(0, 2, size=(1, 23, 50)) != 0, rng.integers(0, 2, size=(1, 50, 9)) != 0
+    p = Problem(m=23, k=50, n=9, input_bits=2, weight_bits=2)
+    array = Array(rows=3, columns=4, depth=4, reach=4, skip="both", element=TERNARY)
+    whole = exact(X, W, p, array, 1)
+    monkeypatch.setattr(skipping, "_CHUNK", 400)
+    assert exact(X, W, p, array, 1) == whole
