@@ -17,6 +17,7 @@ from hwsim.energy import EnergyTable
 from hwsim.layers import Gemm, Operand, Window, Workload
 from hwsim.rowstationary import ALEXNET
 from hwsim.simulator import simulate
+from hwsim.technology import energy_factor
 from hwsim.units import unit
 
 
@@ -152,8 +153,8 @@ def _loom() -> Iterator[Row]:
         machine=a.name, what="energy efficiency over its base, units alone", unit="x",
         model=array_cycles(layers, base) * power[0] / (array_cycles(layers, a) * power[1]),
         published=3.54, source="Sharify et al., DAC 2018, mean of its networks",
-        why="units alone, without the memories that dominate both; the base is Bit Fusion's good "
-        "16 x 16 multiplier, the units are ours, which have a clock of registers for every lane",
+        why="units alone, without the memories that dominate the base; our one-bit unit has "
+        "registers for both operands of every lane and a 32-bit sum, Loom's shares them",
     )
 
 
@@ -198,7 +199,9 @@ def _bit_fusion() -> Iterator[Row]:
             machine=a.name, what=f"{name}, an image of a batch of 16", unit="ms",
             model=milliseconds, published=published,
             source="simulator of the Bit Fusion repository, notebook output",
-            why=f"{known}; the split of its buffers and the bandwidth of DRAM are assumed",
+            why=f"{known}; buffers and the 128 bits of DRAM a clock are assumed; every layer and map "
+            "passes DRAM here, and inputs that do not fit half a buffer have weights pass again, "
+            "where its simulator cuts k and searches tiles",
         )
     means = [math.prod(gain[i] for gain in speed) ** (1 / len(speed)) for i in (0, 1)]
     yield Row(
@@ -247,15 +250,24 @@ def _ternary_chips() -> Iterator[Row]:
         "with three values in four, and its lanes have registers for both operands, the chip's "
         "weights stay",
     )
-    nominal = EnergyTable(name="20nm-0.8V", node_nm=20, voltage_v=0.8)
-    for what, kind, lanes, published in (
-        ("binary", "popcount", 64, 35.0), ("ternary", "ternary2-dot", 16, 67.0),
-        ("8-bit", "int8-dot", 4, 405.0),
+    yield from _braintta()
+
+
+def _braintta() -> Iterator[Row]:
+    factor, _ = energy_factor(45, 0.9, 20, 0.8)
+    for what, kind, lanes, bits, published in (
+        ("binary", "loom1", 32, 1, 35.0), ("ternary", "ternary2-dot", 16, 2, 67.0),
+        ("8-bit", "int8-dot", 4, 8, 405.0),
     ):
+        a = replace(presets.find("braintta"), pe=kind, depth=lanes)
+        layer = product("g", 256, 64 * lanes, 64, bits, bits, ternary=what == "ternary")
+        (report,) = simulate(Workload(name=what, layers=(layer,)), a).layers
+        parts = ("pe", "registers", "input_sram", "weight_sram", "output_sram")
+        pj = sum(report.energy_by_component_pj[part] for part in parts) * factor
         yield Row(
-            machine="braintta", what=f"energy of an operation, {what}", unit="fJ",
-            model=nominal.pe(kind, lanes).pj * 1e3 / (2 * lanes), published=published,
+            machine=a.name, what=f"energy of an operation, {what}", unit="fJ",
+            model=pj * 1e3 / (2 * layer.macs), published=published,
             source="Molendijk et al., BrainTTA, arXiv 2211.11331",
-            why="units alone, priced at 20 nm and an assumed 0.8 V for 22 nm; the published figure "
-            "is that of the whole programmable core with its memories",
+            why="units and SRAM, priced at 20 nm and an assumed 0.8 V for 22 nm; the published core "
+            "is programmable: its instructions, moves and clock are not in the model",
         )

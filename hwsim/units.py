@@ -38,6 +38,8 @@ class Range:
 _AREA = Range(low=0.85, high=1.45)
 # Energies: 20 to 40 % for wires; Horowitz' multiplier takes half of ours, his adder 0.83 of it.
 _MULTIPLIER, _ADDER = Range(low=0.55, high=1.4), Range(low=0.8, high=1.4)
+# The 16 x 16 MAC is a sum of parts: multiplier, 32-bit adder, 32 registers; Bit Fusion's is 603 fJ.
+_WIDE = Range(low=0.18, high=1.4)
 # Moved by ratio: 25 % more on both sides.
 _AREA_BY_RATIO = Range(low=0.64, high=1.81)
 _MULTIPLIER_BY_RATIO, _ADDER_BY_RATIO = Range(low=0.41, high=1.75), Range(low=0.6, high=1.75)
@@ -106,32 +108,33 @@ def _published(name: str, um2: float, fj: float) -> Unit:
 
 #: Every kind of :data:`hwsim.pe.KINDS`.
 UNITS: tuple[Unit, ...] = (
-    _here("int8", 1271.5, 1862.0, _MULTIPLIER, (45, 22, 5, 27)),
-    _here("int4", 379.8, 584.0, _MULTIPLIER, (29, 26, 6, 39)),
-    _here("ternary8", 297.7, 801.0, _ADDER, (3, 34, 7, 56)),
-    _here("ternary2", 183.8, 458.0, _ADDER, (2, 35, 5, 59)),
+    _here("int8", 1271.5, 1862.0, _MULTIPLIER, (44, 23, 5, 27)),
+    _here("int4", 379.8, 584.0, _MULTIPLIER, (29, 27, 6, 38)),
+    _here("ternary8", 297.7, 801.0, _ADDER, (3, 36, 7, 54)),
+    _here("ternary2", 183.8, 458.0, _ADDER, (2, 37, 4, 57)),
     _here("popcount", 855.2, 1154.0, _ADDER, (24, 7, 15, 54), lanes=64),
-    _ratio("int8-dot", 4, 0.863, 0.861, _MULTIPLIER_BY_RATIO,
-           (0.11, 0.12), (70, 7, 6, 16)),
-    _ratio("int4-dot", 4, 0.278, 0.298, _MULTIPLIER_BY_RATIO,
-           (0.17, 0.18), (57, 10, 8, 25)),
-    _published("int16-dot", 1679.0, 602.7),
+    _ratio("int8-dot", 4, 0.863, 0.841, _MULTIPLIER_BY_RATIO,
+           (0.11, 0.13), (70, 7, 6, 16)),
+    _ratio("int4-dot", 4, 0.278, 0.292, _MULTIPLIER_BY_RATIO,
+           (0.17, 0.19), (57, 10, 8, 25)),
+    _here("int16-dot", 2055.0 + 185.4 + 32 * 4.5, 2810.0 + 260.0 + 32 * 6.85, _WIDE, None),
     _ratio("ternary8-dot", 16, 0.119, 0.151, _ADDER_BY_RATIO,
            (0.12, 0.11), (40, 6, 15, 39)),
-    _here("ternary2-dot", 927.5, 1324.0, _ADDER, (40, 8, 12, 40),
-          lanes=16, shared=(0.18, 0.15)),
-    _here("ternary-serial", 620.0, 992.0, _ADDER, (25, 21, 7, 48),
+    _here("ternary2-dot", 927.5, 1324.0, _ADDER, (40, 8, 12, 39),
+          lanes=16, shared=(0.18, 0.16)),
+    _here("ternary-serial", 620.0, 992.0, _ADDER, (25, 20, 7, 48),
           lanes=16, shared=(0.45, 0.40)),
     _ratio("stripes", 16, 0.185, 0.204, _ADDER_BY_RATIO,
            (0.14, 0.13), (40, 8, 4, 47)),
-    _ratio("loom1", 16, 0.036, 0.033, _ADDER_BY_RATIO,
-           (0.67, 0.49), (12, 18, 6, 64)),
+    _ratio("loom1", 16, 0.036, 0.032, _ADDER_BY_RATIO,
+           (0.67, 0.48), (13, 16, 6, 65)),
     _ratio("loom2", 16, 0.046, 0.046, _ADDER_BY_RATIO,
-           (0.52, 0.36), (22, 14, 9, 55)),
+           (0.52, 0.36), (22, 13, 9, 56)),
     _ratio("loom4", 16, 0.067, 0.073, _ADDER_BY_RATIO,
-           (0.36, 0.25), (29, 11, 11, 49)),
+           (0.36, 0.24), (29, 10, 11, 49)),
     _published("bitfusion", 1735.0, 459.0),
-    _ratio("unpu", 4, 0.6, 0.3, _ADDER_BY_RATIO, (0.2, 0.2), (50, 30, 0, 20)),
+    _ratio("unpu", 4, 0.504, 0.458, _ADDER_BY_RATIO,
+           (0.29, 0.34), (63, 21, 0, 16)),
 )
 
 
