@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hwsim import presets
 from hwsim.report import Report
@@ -85,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
                      help="also write bars of every layer (.png, .svg, .pdf)")
     sim.add_argument("--roofline", metavar="PATH",
                      help="also write a roofline (.png, .svg, .pdf)")
+    _add_compare(commands)
+    published = commands.add_parser(
+        "published", help="published machines: what the model gives, what was published",
+        description="Every figure with its source, the ratio, and what the difference is.",
+    )
+    published.set_defaults(command=_published)
+    published.add_argument("--json", action="store_true", help="print the rows as JSON")
     archs = commands.add_parser(
         "archs", help="the named architectures and their sources",
         description="The architectures that --arch knows by name.",
@@ -94,11 +101,64 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _simulate(options: argparse.Namespace) -> None:
-    for name in ("plot", "roofline"):
+def _add_compare(commands: Any) -> None:
+    parser = commands.add_parser(
+        "compare", help="latency, energy and area of workloads on several machines",
+        description="Kinds of PE are brought to the area, or to the bits of operands a clock, of "
+        "the first architecture that is named, on its memories.",
+    )
+    parser.set_defaults(command=_compare)
+    parser.add_argument("workloads", nargs="+", metavar="PROGRAM_OR_TOPOLOGY")
+    parser.add_argument("--arch", required=True, metavar="A,B,C",
+                        help="presets, TOML files, or kinds of PE (int8, ternary2-dot, ...)")
+    parser.add_argument("--equal", choices=("area", "bandwidth"), default="area",
+                        help="what kinds of PE share with the first architecture (default area)")
+    parser.add_argument("--as", dest="methods", metavar="M1,M2", help="compare topologies also as "
+                        "these methods would make them, 'none' for as they are")
+    parser.add_argument("--json", action="store_true", help="print JSON, not a table")
+    parser.add_argument("--csv", metavar="PATH", help="also write a CSV, one line a pair")
+    parser.add_argument("--plot", metavar="PATH", help="also write bars (.png, .svg, .pdf)")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from hwsim.compare import compare, machines
+    from hwsim.shapes import Shape, as_method
+
+    _check_figures(options, "plot")
+    workloads = []
+    for path in options.workloads:
+        workload = load(path)
+        for text in (options.methods or "none").split(","):
+            workloads.append(workload if text == "none"
+                             else as_method(workload, Shape.parse(text)))
+    found = compare(workloads, machines(options.arch.split(","), options.equal))
+    if options.csv is not None:
+        _write(options.csv, lambda path: _save_text(path, found.to_csv()))
+    if options.plot is not None:
+        from hwsim.comparison import plot
+
+        format = Path(options.plot).suffix.lower()[1:]
+        _write(options.plot, lambda path: plot.compared(found, path, format=format))
+    sys.stdout.write(found.to_json() if options.json else found.to_table())
+
+
+def _published(options: argparse.Namespace) -> None:
+    from hwsim.published import rows, to_table
+
+    found = rows()
+    text = json.dumps([row.as_dict() for row in found], indent=2) + "\n"
+    sys.stdout.write(text if options.json else to_table(found))
+
+
+def _check_figures(options: argparse.Namespace, *names: str) -> None:
+    for name in names:
         target = getattr(options, name)
         if target is not None and Path(target).suffix.lower() not in _FIGURES:
             raise ValueError(f"--{name} {target}: rule a name that ends in {', '.join(_FIGURES)}")
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    _check_figures(options, "plot", "roofline")
     if options.compat is not None:
         _compatible(options)
         return

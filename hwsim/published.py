@@ -53,6 +53,19 @@ def rows() -> tuple[Row, ...]:
     return tuple(row for part in parts for row in part)
 
 
+def to_table(found: Sequence[Row]) -> str:
+    """Aligned text: a line a row, then the reasons."""
+    head = ("machine", "what", "unit", "model", "published", "ratio", "source")
+    cells = [head, *((r.machine, r.what, r.unit, f"{r.model:.4g}", f"{r.published:.4g}",
+                      f"{r.ratio:.2f}", r.source) for r in found)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    lines = ["  ".join(cell.rjust(w) if 3 <= i <= 5 else cell.ljust(w)
+                       for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip()
+             for row in cells]
+    reasons = dict.fromkeys(f"{r.machine}, {r.what}: {r.why}" for r in found)
+    return "\n".join([*lines, "", *reasons]) + "\n"
+
+
 def product(
     name: str, m: int, k: int, n: int, input_bits: int, weight_bits: int, *, groups: int = 1,
     ternary: bool = False,
