@@ -113,8 +113,9 @@ def _add_compare(commands: Any) -> None:
                         help="presets, TOML files, or kinds of PE (int8, ternary2-dot, ...)")
     parser.add_argument("--equal", choices=("area", "bandwidth"), default="area",
                         help="what kinds of PE share with the first architecture (default area)")
-    parser.add_argument("--as", dest="methods", metavar="M1,M2", help="compare topologies also as "
-                        "these methods would make them, 'none' for as they are")
+    parser.add_argument("--as", dest="methods", metavar="METHOD", action="append",
+                        help="a topology as this method would make it, 'none' for as it is; may be "
+                        "repeated")
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
     parser.add_argument("--csv", metavar="PATH", help="also write a CSV, one line a pair")
     parser.add_argument("--plot", metavar="PATH", help="also write bars (.png, .svg, .pdf)")
@@ -128,14 +129,14 @@ def _compare(options: argparse.Namespace) -> None:
     workloads = []
     for path in options.workloads:
         workload = load(path)
-        for text in (options.methods or "none").split(","):
+        for text in options.methods or ["none"]:
             workloads.append(workload if text == "none"
                              else as_method(workload, Shape.parse(text)))
     found = compare(workloads, machines(options.arch.split(","), options.equal))
     if options.csv is not None:
         _write(options.csv, lambda path: _save_text(path, found.to_csv()))
     if options.plot is not None:
-        from hwsim.comparison import plot
+        from hwsim import plot
 
         format = Path(options.plot).suffix.lower()[1:]
         _write(options.plot, lambda path: plot.compared(found, path, format=format))
