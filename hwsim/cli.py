@@ -79,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
         "--codes", metavar="FILE.npy", help="input codes of a program: it is run on them, so that "
         "zeros among the activations are known to architectures that skip them",
     )
+    sim.add_argument("--fuse", action="store_true", help="run chains of layers tile by tile where "
+                     "that saves DRAM traffic; needs a memory for maps")
     sim.add_argument("--json", action="store_true", help="print the report as JSON, not a table")
     sim.add_argument("--csv", metavar="PATH", help="also write a CSV, one line a layer")
     sim.add_argument("--plot", metavar="PATH",
@@ -176,7 +178,12 @@ def _simulate(options: argparse.Namespace) -> None:
         from hwsim.shapes import Shape, as_method
 
         workload = as_method(workload, Shape.parse(options.method))
-    report = simulate(workload, architecture)
+    if options.fuse:
+        from hwsim.fusion import simulate_fused
+
+        report = simulate_fused(workload, architecture)
+    else:
+        report = simulate(workload, architecture)
     if options.csv is not None:
         _write(options.csv, lambda path: _save_text(path, report.to_csv()))
     for name in ("plot", "roofline"):
@@ -191,7 +198,7 @@ def _compatible(options: argparse.Namespace) -> None:
     if options.config is None:
         raise ValueError(f"--compat {options.compat}: rule a SCALE-Sim configuration by --config")
     for flag, value in (("arch", options.arch), ("csv", options.csv), ("plot", options.plot),
-                        ("as", options.method), ("codes", options.codes)):
+                        ("as", options.method), ("codes", options.codes), ("fuse", options.fuse or None)):
         if value is not None:
             raise ValueError(f"--compat {options.compat}: rule no --{flag}")
     run = simulate(options.workload, options.config, kind=options.topology or "conv")

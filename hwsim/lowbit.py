@@ -95,6 +95,16 @@ BRAIN_TTA = Architecture(
     "and memories: assumed",
 )
 
+EDGE_MAPS = Architecture(
+    name="edge-16x16-os-maps", pe="int8", rows=16, columns=16, dataflow="os",
+    input=_memory(64, 128), weights=_memory(64, 128),
+    output=Memory(bytes=32 * _KB, word_bits=128, bandwidth_bits_per_cycle=512),
+    maps=_memory(128, 128), dram=Dram(kind="LPDDR4", bandwidth_bits_per_cycle=64),
+    vector_lanes=16, clock_hz=500_000_000, technology="45nm-0.9V",
+    source="edge-16x16-os of this project with 128 KiB for maps between layers",
+)
+
 LOW_BIT: tuple[Architecture, ...] = (
     DADIANNAO, STRIPES, LOOM_BASE, LOOM, BIT_FUSION, BISMO_ULTRA96, UNPU, CUTIE, BRAIN_TTA,
+    EDGE_MAPS,
 )
