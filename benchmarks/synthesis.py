@@ -137,10 +137,8 @@ def measured(unit: Unit, path: Path, library: liberty.Group, folder: Path) -> di
     """Totals of the flat unit, and shares of the one in parts."""
     known, volts = liberty.cells(library), float(library.attributes["nom_voltage"])
     print(unit.name, file=sys.stderr, flush=True)
-    flat, parts = (
-        liberty.measure(synthesise(unit, path, folder, apart=apart), known, volts, stimulus(unit), 1)
-        for apart in (False, True)
-    )
+    netlists = (synthesise(unit, path, folder, apart=apart) for apart in (False, True))
+    flat, parts = (liberty.measure(net, known, volts, stimulus(unit), 1) for net in netlists)
     return {
         "lanes": unit.lanes, "cells": flat.instances,
         "um2": sum(flat.um2.values()), "pj": sum(flat.pj.values()),

@@ -131,9 +131,8 @@ def _compare(options: argparse.Namespace) -> None:
     workloads = []
     for path in options.workloads:
         workload = load(path)
-        for text in options.methods or ["none"]:
-            workloads.append(workload if text == "none"
-                             else as_method(workload, Shape.parse(text)))
+        workloads += [workload if text == "none" else as_method(workload, Shape.parse(text))
+                      for text in options.methods or ["none"]]
     found = compare(workloads, machines(options.arch.split(","), options.equal))
     if options.csv is not None:
         _write(options.csv, lambda path: _save_text(path, found.to_csv()))
@@ -198,7 +197,8 @@ def _compatible(options: argparse.Namespace) -> None:
     if options.config is None:
         raise ValueError(f"--compat {options.compat}: rule a SCALE-Sim configuration by --config")
     for flag, value in (("arch", options.arch), ("csv", options.csv), ("plot", options.plot),
-                        ("as", options.method), ("codes", options.codes), ("fuse", options.fuse or None)):
+                        ("as", options.method), ("codes", options.codes),
+                        ("fuse", options.fuse or None)):
         if value is not None:
             raise ValueError(f"--compat {options.compat}: rule no --{flag}")
     run = simulate(options.workload, options.config, kind=options.topology or "conv")

@@ -87,24 +87,26 @@ class Comparison:
     def to_table(self) -> str:
         """Aligned text; ``x`` columns are relative to the first line."""
         first = self.costs[0]
-        head = ("workload", "machine", "PE mm2", "mm2", "ms", "x", "mJ", "low", "high", "x",
+        head: tuple[str, ...] = ("workload", "machine", "PE mm2", "mm2", "ms", "x", "mJ", "low", "high", "x",
                 "EDP uJ s", "x", "DRAM MB", "x")
-        rows = [head]
-        for c in self.costs:
-            rows.append((
-                c.workload, c.machine, f"{c.pe_mm2:.3f}", f"{c.area_mm2:.2f}",
-                f"{c.seconds * 1e3:.2f}", _times(first.seconds, c.seconds),
-                *(f"{pj / 1e9:.2f}" for pj in (c.energy_pj, c.energy_low_pj, c.energy_high_pj)),
-                _times(first.energy_pj, c.energy_pj), f"{c.energy_delay_js * 1e6:.2f}",
-                _times(first.energy_delay_js, c.energy_delay_js), f"{c.dram_bits / 8e6:.1f}",
-                _times(first.dram_bits, c.dram_bits),
-            ))
+        rows = [head, *(_cells(cost, first) for cost in self.costs)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         lines = ["  ".join(cell.ljust(w) if i < 2 else cell.rjust(w)
                            for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip()
                  for row in rows]
         lines.insert(1, "-" * len(lines[0]))
         return "\n".join([*lines, "", *self.notes]) + "\n"
+
+
+def _cells(c: Cost, first: Cost) -> tuple[str, ...]:
+    return (
+        c.workload, c.machine, f"{c.pe_mm2:.3f}", f"{c.area_mm2:.2f}",
+        f"{c.seconds * 1e3:.2f}", _times(first.seconds, c.seconds),
+        *(f"{pj / 1e9:.2f}" for pj in (c.energy_pj, c.energy_low_pj, c.energy_high_pj)),
+        _times(first.energy_pj, c.energy_pj), f"{c.energy_delay_js * 1e6:.2f}",
+        _times(first.energy_delay_js, c.energy_delay_js), f"{c.dram_bits / 8e6:.1f}",
+        _times(first.dram_bits, c.dram_bits),
+    )
 
 
 def _times(first: float, value: float) -> str:

@@ -1,7 +1,7 @@
 """Machines made comparable: as many units as an area holds, or as a bandwidth of operands feeds.
 
-A kind of PE is put on the memories, DRAM and clock of a base machine, so that only the units differ.
-A kind that does not take every layer shares its area with an int8 array, which runs the rest.
+A kind of PE is put on the memories, DRAM and clock of a base machine, so that only the units
+differ. A kind that does not take every layer shares its area with an int8 array, which runs the rest.
 Chapter [7d.3].
 """
 
@@ -75,6 +75,10 @@ def _units(base: Architecture, name: str, equal: str, share: float) -> Architect
     flow = {"mac": base.dataflow if base.flow.style == "mac" else "os", "popcount": "bitserial",
             "lanes": "lanes"}[style]
     options = {} if flow == base.dataflow else {n: c[0] for n, c in OPTIONS.items()} | {"reach": 1}
+    feeds = share * (base.input.bandwidth_bits_per_cycle
+                     + base.weights.bandwidth_bits_per_cycle) / 2
+    while equal == "bandwidth" and depth > 1 and max(EDGE_BITS[name]) * depth > feeds:
+        depth //= 2
     left, top = (bits * depth for bits in EDGE_BITS[name])
     if equal == "area":
         count = int(share * pe_um2(base) // unit(name).area_um2(depth))
@@ -82,14 +86,13 @@ def _units(base: Architecture, name: str, equal: str, share: float) -> Architect
         columns = count // max(rows, 1)
     else:
         # As many bits on the left as on top.
-        feeds = share * (base.input.bandwidth_bits_per_cycle
-                         + base.weights.bandwidth_bits_per_cycle) / 2
         rows, columns = int(feeds // left), int(feeds // top)
     if rows < 1 or columns < 1:
         raise ValueError(f"PE {name}: not one unit at the {equal} of {base.name!r}")
     return replace(
         base, name=name, pe=name, dataflow=flow, depth=depth, rows=rows, columns=columns,
-        input=_ports(base.input, int(rows * left)), weights=_ports(base.weights, int(columns * top)),
+        input=_ports(base.input, int(rows * left)),
+        weights=_ports(base.weights, int(columns * top)),
         source=f"PE kind {name} at {share:.0%} of the {equal} of {base.name}, on its memories",
         **options,  # type: ignore[arg-type]
     )

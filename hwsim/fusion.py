@@ -1,9 +1,9 @@
 """Chains of layers run tile by tile, so that maps between them never leave the chip.
 
-A factorized or low-rank layer is two or three products with maps in between that nobody else reads.
-Fused, the last product is made a few rows at a time; every tile makes the rows of the maps before it
-that are still missing, and rows that later tiles need again stay in the memory for maps. Nothing is
-made twice. Chapter [7d.5].
+A factorized or low-rank layer is two or three products with maps in between that nobody else
+reads. Fused, the last product is made a few rows at a time; every tile makes the rows of the maps
+before it that are still missing, and rows that later tiles need again stay in the memory for maps.
+Nothing is made twice. Chapter [7d.5].
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from hwsim.architecture import Architecture
-from hwsim.checks import ceil_div
 from hwsim.counts import Activity, Counts
 from hwsim.layers import Gemm, Window, Workload
 from hwsim.mapping import Mapping, problem
@@ -50,9 +49,10 @@ class Chain:
 
     def __str__(self) -> str:
         names = " + ".join(self.layers)
+        weights = "stay" if self.weights_stay else "pass each tile"
         return (
             f"{names}: {self.tiles} tiles of {self.tile_rows} rows, {self.held_bits / 8192:.1f} "
-            f"KiB of maps on the chip, weights {'stay' if self.weights_stay else 'pass each tile'}; "
+            f"KiB of maps on the chip, weights {weights}; "
             f"DRAM {self.spilled_dram_bits / 8e6:.3f} to {self.fused_dram_bits / 8e6:.3f} MB, "
             f"cycles {self.spilled_cycles} to {self.fused_cycles}, energy "
             f"{self.spilled_pj / 1e6:.1f} to {self.fused_pj / 1e6:.1f} uJ"
@@ -166,9 +166,10 @@ def _made(
         for i, layer in enumerate(chain[:-1])
     )
     room = 0 if a.maps is None else a.maps.half_bits
-    for layer, side in ((chain[0], kept[chain[0].name].input), (chain[-1], kept[chain[-1].name].output)):
-        operand = layer.input if layer is chain[0] else layer.output
-        room -= operand.elements * a.element.storage_bits(operand.bits) * side
+    ends = ((chain[0].input, kept[chain[0].name].input),
+            (chain[-1].output, kept[chain[-1].name].output))
+    for operand, waits in ends:
+        room -= operand.elements * a.element.storage_bits(operand.bits) * waits
     if held > room:
         return None
     stay = sum(

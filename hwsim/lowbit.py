@@ -23,14 +23,14 @@ DADIANNAO = Architecture(
     input=_memory(256, 4096), weights=_memory(2048, 65536), output=_memory(256, 4096),
     maps=_memory(4096, 4096), dram=Dram(kind="DDR3", bandwidth_bits_per_cycle=512),
     vector_lanes=256, clock_hz=980_000_000, technology="45nm-0.9V",
-    source="the bit-parallel base of Judd et al., Stripes, MICRO 2016: 16 tiles of 16 filters by 16 "
-    "lanes of 16 bits, one window at a time; clock as recalled; memories and DRAM: assumed",
+    source="the bit-parallel base of Judd et al., Stripes, MICRO 2016: 16 tiles of 16 filters by "
+    "16 lanes of 16 bits, one window at a time; clock as recalled; memories and DRAM: assumed",
 )
 
 STRIPES = replace(
     DADIANNAO, name="stripes", pe="stripes", rows=16, weights=_memory(2048, 65536),
-    source="Judd et al., MICRO 2016: 16 tiles, 16 windows by 16 filters by 16 lanes each, one bit of "
-    "every input a clock; the rest as dadiannao-like",
+    source="Judd et al., MICRO 2016: 16 tiles, 16 windows by 16 filters by 16 lanes each, one bit "
+    "of every input a clock; the rest as dadiannao-like",
 )
 
 LOOM_BASE = replace(
@@ -38,8 +38,8 @@ LOOM_BASE = replace(
     output=_memory(128, 512), maps=_memory(1024, 512),
     dram=Dram(kind="LPDDR4", bandwidth_bits_per_cycle=256), vector_lanes=16,
     clock_hz=1_000_000_000,
-    source="the bit-parallel base of Sharify et al., Loom, DAC 2018: 128 products of 16 x 16 bits a "
-    "clock, 8 filters by 16 lanes; memories and DRAM: assumed",
+    source="the bit-parallel base of Sharify et al., Loom, DAC 2018: 128 products of 16 x 16 bits "
+    "a clock, 8 filters by 16 lanes; memories and DRAM: assumed",
 )
 
 LOOM = replace(
@@ -72,8 +72,8 @@ UNPU = Architecture(
     input=_memory(64, 1152), weights=_memory(96, 1152), output=_memory(64, 1536),
     dram=Dram(kind="LPDDR4", bandwidth_bits_per_cycle=64),
     vector_lanes=16, clock_hz=200_000_000, technology="65nm-1.0V",
-    source="Lee et al., JSSC 2019: 13,824 bit products a clock at 200 MHz, weights of 1 to 16 bits, "
-    "65 nm, 0.63 to 1.1 V, 256 KiB as recalled; their shape and the split of the memory: assumed",
+    source="Lee et al., JSSC 2019: 13,824 bit products a clock at 200 MHz, weights of 1 to 16 "
+    "bits, 65 nm, 0.63 to 1.1 V, 256 KiB as recalled; their shape and the split of the memory: assumed",
 )
 
 CUTIE = Architecture(
@@ -82,8 +82,8 @@ CUTIE = Architecture(
     maps=_memory(48, 1728),
     dram=Dram(kind="LPDDR4", bandwidth_bits_per_cycle=64),
     vector_lanes=96, clock_hz=54_000_000, technology="45nm-0.9V",
-    source="Scherer et al., TCN-CUTIE, 2022: 96 output channels, each a whole ternary window of 3 x 3 "
-    "x 96 a clock; 22 nm, 0.5 V; clock as its peak rate asks for; memories: assumed",
+    source="Scherer et al., TCN-CUTIE, 2022: 96 output channels, each a whole ternary window of 3 "
+    "x 3 x 96 a clock; 22 nm, 0.5 V; clock as its peak rate asks for; memories: assumed",
 )
 
 BRAIN_TTA = Architecture(

@@ -1,8 +1,8 @@
 """Published machines: what the model gives beside what was published, and why they differ.
 
 Every row names its source. Nothing here is fitted: machines are the presets, prices those of
-:mod:`hwsim.units`. ``recalled`` marks figures and precisions that were written down from memory of a
-paper, not read again. Chapter [7d.4].
+:mod:`hwsim.units`. ``recalled`` marks figures and precisions that were written down from memory of
+a paper, not read again. Chapter [7d.4].
 """
 
 from __future__ import annotations
@@ -212,16 +212,16 @@ def _bit_fusion() -> Iterator[Row]:
             machine=a.name, what=f"{name}, an image of a batch of 16", unit="ms",
             model=milliseconds, published=published,
             source="simulator of the Bit Fusion repository, notebook output",
-            why=f"{known}; buffers and the 128 bits of DRAM a clock are assumed; every layer and map "
-            "passes DRAM here, and inputs that do not fit half a buffer have weights pass again, "
+            why=f"{known}; buffers and the 128 bits of DRAM a clock are assumed; every layer and "
+            "map passes DRAM here, and inputs that do not fit half a buffer have weights pass again, "
             "where its simulator cuts k and searches tiles",
         )
     means = [math.prod(gain[i] for gain in speed) ** (1 / len(speed)) for i in (0, 1)]
     yield Row(
         machine=a.name, what="speed-up over Eyeriss, mean of these four", unit="x",
         model=means[0], published=means[1], source="the same table, its Eyeriss times",
-        why="3.9 is the published mean of all eight; AlexNet, LeNet-5, VGG-7 and ResNet-18 there are "
-        "variants whose shapes we have not seen",
+        why="3.9 is the published mean of all eight; AlexNet, LeNet-5, VGG-7 and ResNet-18 there "
+        "are variants whose shapes we have not seen",
     )
 
 
@@ -259,8 +259,8 @@ def _ternary_chips() -> Iterator[Row]:
         machine=cutie.name, what="energy of an operation, ternary x ternary", unit="fJ",
         model=sub.pe(cutie.pe, cutie.depth).pj * 1e3 / (2 * cutie.depth), published=0.97,
         source="TCN-CUTIE, arXiv 2212.00688: 1036 TOp/s/W at 0.5 V",
-        why="units alone, priced at 20 nm for 22; the model's inputs are unsigned codes of two bits "
-        "with three values in four, and its lanes have registers for both operands, the chip's "
+        why="units alone, priced at 20 nm for 22; the model's inputs are unsigned codes of two "
+        "bits with three values in four, and its lanes have registers for both operands, the chip's "
         "weights stay",
     )
     yield from _braintta()
@@ -281,6 +281,6 @@ def _braintta() -> Iterator[Row]:
             machine=a.name, what=f"energy of an operation, {what}", unit="fJ",
             model=pj * 1e3 / (2 * layer.macs), published=published,
             source="Molendijk et al., BrainTTA, arXiv 2211.11331",
-            why="units and SRAM, priced at 20 nm and an assumed 0.8 V for 22 nm; the published core "
-            "is programmable: its instructions, moves and clock are not in the model",
+            why="units and SRAM, priced at 20 nm and an assumed 0.8 V for 22 nm; the published "
+            "core is programmable: its instructions, moves and clock are not in the model",
         )

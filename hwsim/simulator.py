@@ -123,7 +123,9 @@ def kept_maps(workload: Workload, a: Architecture) -> dict[str, Kept]:
     return kept
 
 
-def gemm_report(layer: Gemm, a: Architecture, kept: Kept, prices: tuple[Tariff, ...]) -> LayerReport:
+def gemm_report(
+    layer: Gemm, a: Architecture, kept: Kept, prices: tuple[Tariff, ...]
+) -> LayerReport:
     """A layer on the array, the memory working ahead."""
     p = problem(layer, a)
     found = skipping.skipped(layer, p, a.array) if a.skip != "none" else None

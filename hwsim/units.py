@@ -2,8 +2,8 @@
 
 Every figure is at 45 nm. A unit of L lanes is its accumulator, which the lanes share, and L times
 the rest of a lane. Six kinds were synthesised in that node; the others come there by their ratio to
-the int8 MAC in another library (``benchmarks/synthesis.py``), or from a publication. A figure is the
-middle of a range: chapter [7d.1] says where its ends come from.
+the int8 MAC in another library (``benchmarks/synthesis.py``), or from a publication. A figure is
+the middle of a range: chapter [7d.1] says where its ends come from.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Range:
         return self.low * value, self.high * value
 
 
-#: Areas: a good 8 x 8 multiplier is 282 um2 (Horowitz) where ours is 462; cells fill 70 % of a chip.
+#: Areas: a good 8 x 8 multiplier is 282 um2 (Horowitz), ours 462; cells fill 70 % of a chip.
 _AREA = Range(low=0.85, high=1.45)
 # Energies: 20 to 40 % for wires; Horowitz' multiplier takes half of ours, his adder 0.83 of it.
 _MULTIPLIER, _ADDER = Range(low=0.55, high=1.4), Range(low=0.8, high=1.4)
@@ -144,4 +144,4 @@ def unit(name: str) -> Unit:
         if known.name == name:
             return known
     names = ", ".join(known.name for known in UNITS)
-    raise ValueError(f"PE kind {name!r}: area and energy known of {names}")
+    raise ValueError(f"PE kind {name!r}: area and energy exist of {names}")

@@ -204,7 +204,7 @@ def test_every_count_but_macs_is_priced():
     [
         (lambda: energy.table("3nm"), "technology '3nm': exist 45nm-0.9V"),
         (lambda: energy.dram_price("DDR9"), "DRAM kind 'DDR9': exist LPDDR4"),
-        (lambda: TABLE.pe("fp32"), "PE kind 'fp32': area and energy known of int8"),
+        (lambda: TABLE.pe("fp32"), "PE kind 'fp32': area and energy exist of int8"),
         (lambda: sram.process("7 nm"), "SRAM process '7 nm': exist 45 nm itrs-hp"),
     ],
 )
