@@ -132,7 +132,7 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ("fashion-mnist", "convnet"): Recipe(),
     ("fashion-mnist", "lenet"): Recipe(
         network="lenet", filters=(32, 64), calibration=5000, real=Stage(epochs=6, flip=True),
-        codes=Stage(epochs=3, lr=1e-3, flip=True), tune=Stage(epochs=5, flip=True), taught=True,
+        codes=Stage(epochs=8, flip=True), tune=Stage(epochs=8, flip=True), taught=True,
     ),
     ("cifar10", "vgg"): Recipe(
         network="vgg", filters=(16, 32, 64),
