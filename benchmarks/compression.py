@@ -3,10 +3,12 @@
     python benchmarks/compression.py --data cifar10 --root FOLDER --seeds 3 --out RUNS
     python benchmarks/compression.py --data fashion-mnist --net lenet --suite ablation --out RUNS
 
-One float network a seed, and every method from it with the same budget of epochs. Everything is
-kept under --out (networks after every epoch, a result a method), so the same command goes on after
-an interruption; --methods and --seeds may grow from call to call. Prints a table with mean and
-spread (sample standard deviation) and writes it with the machine to --json.
+One float network a seed, and every method from it with the same budget of epochs. The row "float
+longer" is a float network that had the epochs of all stages from the start, by the float network's
+own recipe: what the epochs alone buy. Everything is kept under --out (networks after every epoch,
+a result a method), so the same command goes on after an interruption; --methods and --seeds may
+grow from call to call. Prints a table with mean and spread (sample standard deviation) and writes
+it with the machine to --json.
 """
 
 from __future__ import annotations
@@ -18,25 +20,29 @@ import platform
 import shutil
 import statistics
 import sys
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from refnet.compiler import Job, Recipe, float_network, recipe_for, run_job
 from refnet.methods import METHODS, PEERS, Method, TwoStep
-from refnet.nn import Dataset, Module, load
+from refnet.nn import Dataset, Module, evaluate, load
 
 RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One row of a table: a method under a name of its own, perhaps with another's stage 1."""
+    """One row of a table: a method under a name of its own, perhaps with another's stage 1.
+
+    Without a method it is the float network, trained for as long as a compressed one in all.
+    """
 
     name: str
-    method: Method
+    method: Method | None
     codes_of: str | None = None
 
 
@@ -45,7 +51,9 @@ def _named(*methods: Method) -> tuple[Variant, ...]:
 
 
 SUITES: dict[str, Callable[[], tuple[Variant, ...]]] = {
-    "methods": lambda: _named(*(m() for m in METHODS), *PEERS),
+    "methods": lambda: (
+        *_named(*(m() for m in METHODS), *PEERS), Variant(name="float longer", method=None),
+    ),
     "ablation": lambda: (
         *(
             Variant(name=f"theta {theta}", method=TwoStep(theta=theta))
@@ -67,17 +75,46 @@ def result_of(
     done = out / "result.json"
     if done.exists():
         return json.loads(done.read_text())
+    row = (
+        _float_longer(data, recipe, seed, out) if variant.method is None
+        else _compressed(variant, variant.method, data, net, recipe, seed, folder, out)
+    )
+    temporary = done.with_suffix(".tmp")
+    temporary.write_text(json.dumps(row, indent=1))
+    temporary.rename(done)
+    return row
+
+
+def _float_longer(data: Dataset, recipe: Recipe, seed: int, out: Path) -> dict[str, Any]:
+    """The float network with the epochs of all stages, under the same schedule, stretched."""
+    epochs = recipe.real.epochs + recipe.codes.epochs + recipe.tune.epochs
+    longer = replace(recipe, real=replace(recipe.real, epochs=epochs))
+    job = Job(data=data, methods=(), architectures=(), recipe=longer, seed=seed, out=out)
+    start = time.perf_counter()
+    net, _ = float_network(job, print)
+    accuracy = evaluate(net, data.test_images, data.test_labels, scale=data.scale)
+    return {
+        "stages": {"float": accuracy}, "differing_codes": 0,
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+def _compressed(
+    variant: Variant, method: Method, data: Dataset, net: Module, recipe: Recipe, seed: int,
+    folder: Path, out: Path,
+) -> dict[str, Any]:
+    """What one compilation from the float network gives; stage 1 may be another variant's."""
     if variant.codes_of:
-        codes = Path("checkpoints") / f"{variant.method.name}-codes.npz"
+        codes = Path("checkpoints") / f"{method.name}-codes.npz"
         (out / "checkpoints").mkdir(parents=True, exist_ok=True)
         shutil.copy(folder / variant.codes_of / codes, out / codes)
     job = Job(
-        data=data, methods=(variant.method,), architectures=(), recipe=recipe, seed=seed, out=out,
+        data=data, methods=(method,), architectures=(), recipe=recipe, seed=seed, out=out,
         net=net,
     )
     result = run_job(job, lambda line: print(f"seed {seed}, {variant.name}: {line}", flush=True))
-    found = result.as_dict()["methods"][variant.method.name]
-    row = {
+    found = result.as_dict()["methods"][method.name]
+    return {
         "stages": found["stages"], "weight_bits": found["weight_bits"], "macs": found["macs"],
         "differing_codes": found["network_vs_program_differing_codes"]
         + found["program_vs_kernels_differing_codes"],
@@ -85,10 +122,6 @@ def result_of(
         "response_error": [layer["response_error"] for layer in found["layers"]],
         "seconds": round(result.seconds, 1),
     }
-    temporary = done.with_suffix(".tmp")
-    temporary.write_text(json.dumps(row, indent=1))
-    temporary.rename(done)
-    return row
 
 
 def spread(values: list[float]) -> str:

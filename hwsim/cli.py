@@ -58,19 +58,14 @@ def _parser() -> argparse.ArgumentParser:
     sim.set_defaults(command=_simulate)
     sim.add_argument("workload", metavar="WORKLOAD", help="a program file or a topology CSV")
     sim.add_argument("--arch", metavar="NAME_OR_TOML", help="a preset, or a TOML file")
-    sim.add_argument(
-        "--config", metavar="FILE.cfg", help="a SCALE-Sim configuration instead of --arch"
-    )
-    sim.add_argument(
-        "--compat", choices=("scalesim-3.0.0",),
-        help="report what that tool would report of a topology CSV, bugs included",
-    )
-    sim.add_argument(
-        "--reports", metavar="DIR", help="with --compat: write the report CSVs of the tool there"
-    )
-    sim.add_argument(
-        "--topology", choices=("conv", "gemm"), help="layout of a topology CSV (default conv)"
-    )
+    sim.add_argument("--config", metavar="FILE.cfg",
+                     help="a SCALE-Sim configuration instead of --arch")
+    sim.add_argument("--compat", choices=("scalesim-3.0.0",),
+                     help="report what that tool would report of a topology CSV, bugs included")
+    sim.add_argument("--reports", metavar="DIR",
+                     help="with --compat: write the report CSVs of the tool there")
+    sim.add_argument("--topology", choices=("conv", "gemm"),
+                     help="layout of a topology CSV (default conv)")
     sim.add_argument(
         "--as", dest="method", metavar="METHOD", help="the network as blockterm[:R=4,ratio=2], "
         "factorized or twostep would make it, by its shapes",

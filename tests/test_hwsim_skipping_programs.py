@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -172,6 +173,12 @@ def test_codes_that_do_not_fit_get_one_line(tmp_path, capsys):
         out, err = capsys.readouterr()
         assert (out, err.count("\n")) == ("", 1)
         assert seen in err
+
+
+def test_the_architecture_of_the_benchmarks():
+    path = Path(__file__).parents[1] / "benchmarks" / "architectures" / "skip-8x8x16.toml"
+    array = Architecture.from_toml(path).array
+    assert (array.rows, array.columns, array.depth, array.skip) == (8, 8, 16, "both")
 
 
 def test_machines_that_cannot_skip_are_refused(lanes):
