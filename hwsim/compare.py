@@ -87,8 +87,10 @@ class Comparison:
     def to_table(self) -> str:
         """Aligned text; ``x`` columns are relative to the first line."""
         first = self.costs[0]
-        head: tuple[str, ...] = ("workload", "machine", "PE mm2", "mm2", "ms", "x", "mJ", "low", "high", "x",
-                "EDP uJ s", "x", "DRAM MB", "x")
+        head: tuple[str, ...] = (
+            "workload", "machine", "PE mm2", "mm2", "ms", "x", "mJ", "low", "high", "x",
+            "EDP uJ s", "x", "DRAM MB", "x",
+        )
         rows = [head, *(_cells(cost, first) for cost in self.costs)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         lines = ["  ".join(cell.ljust(w) if i < 2 else cell.rjust(w)

@@ -1,7 +1,7 @@
 """Machines made comparable: as many units as an area holds, or as a bandwidth of operands feeds.
 
 A kind of PE is put on the memories, DRAM and clock of a base machine, so that only the units
-differ. A kind that does not take every layer shares its area with an int8 array, which runs the rest.
+differ. A kind that does not take every layer shares its area with an int8 array that runs the rest.
 Chapter [7d.3].
 """
 

@@ -73,7 +73,8 @@ UNPU = Architecture(
     dram=Dram(kind="LPDDR4", bandwidth_bits_per_cycle=64),
     vector_lanes=16, clock_hz=200_000_000, technology="65nm-1.0V",
     source="Lee et al., JSSC 2019: 13,824 bit products a clock at 200 MHz, weights of 1 to 16 "
-    "bits, 65 nm, 0.63 to 1.1 V, 256 KiB as recalled; their shape and the split of the memory: assumed",
+    "bits, 65 nm, 0.63 to 1.1 V, 256 KiB as recalled; their shape and the split of the memory: "
+    "assumed",
 )
 
 CUTIE = Architecture(

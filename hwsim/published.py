@@ -213,8 +213,8 @@ def _bit_fusion() -> Iterator[Row]:
             model=milliseconds, published=published,
             source="simulator of the Bit Fusion repository, notebook output",
             why=f"{known}; buffers and the 128 bits of DRAM a clock are assumed; every layer and "
-            "map passes DRAM here, and inputs that do not fit half a buffer have weights pass again, "
-            "where its simulator cuts k and searches tiles",
+            "map passes DRAM here, and inputs that do not fit half a buffer have weights pass "
+            "again, where its simulator cuts k and searches tiles",
         )
     means = [math.prod(gain[i] for gain in speed) ** (1 / len(speed)) for i in (0, 1)]
     yield Row(
@@ -260,8 +260,8 @@ def _ternary_chips() -> Iterator[Row]:
         model=sub.pe(cutie.pe, cutie.depth).pj * 1e3 / (2 * cutie.depth), published=0.97,
         source="TCN-CUTIE, arXiv 2212.00688: 1036 TOp/s/W at 0.5 V",
         why="units alone, priced at 20 nm for 22; the model's inputs are unsigned codes of two "
-        "bits with three values in four, and its lanes have registers for both operands, the chip's "
-        "weights stay",
+        "bits with three values in four, and its lanes have registers for both operands, the "
+        "chip's weights stay",
     )
     yield from _braintta()
 
