@@ -15,17 +15,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from measuring import machine
 
 from refnet.compiler import Job, Recipe, float_network, recipe_for, run_job
 from refnet.methods import METHODS, PEERS, Method, TwoStep
@@ -150,17 +149,6 @@ def table(rows: dict[str, list[dict[str, Any]]]) -> str:
             f"{sum(row['differing_codes'] for row in found)}"
         )
     return "\n".join(lines)
-
-
-def machine() -> dict[str, Any]:
-    """Where the figures come from."""
-    return {
-        "processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("numpy", "scipy", "numba")},
-        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "default"),
-        "refnet_threads": os.environ.get("REFNET_THREADS", "default"),
-    }
 
 
 def _options() -> argparse.Namespace:

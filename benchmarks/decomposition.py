@@ -17,13 +17,12 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
-import platform
 import time
 import zipfile
 from pathlib import Path
 
 import numpy as np
+from measuring import machine
 
 from refnet.methods.costs import LayerShape, Ranks, macs, ranks_within
 from refnet.methods.ranks import DENSE, Candidate, choose, count_macs, energy_ranks
@@ -138,12 +137,8 @@ def earlier(settings: dict) -> list[dict]:
 
 
 def write(settings: dict, rows: list[dict], network: dict) -> None:
-    machine = {
-        "processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
-        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS"), "numpy": np.__version__,
-    }
     RESULT.parent.mkdir(exist_ok=True)
-    result = {"machine": machine, "settings": settings, "rows": rows, "network": network}
+    result = {"machine": machine(), "settings": settings, "rows": rows, "network": network}
     part = RESULT.with_suffix(".part")
     part.write_text(json.dumps(result, indent=2) + "\n")
     part.replace(RESULT)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from solver_suites.measuring import machine, timed
+from measuring import machine, timed
 from solvers import table
 
 from refnet.methods.balancing import balance, equal_norms, spread

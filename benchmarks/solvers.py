@@ -13,8 +13,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from measuring import machine
 from solver_suites import ternary_ls, tsq_toy
-from solver_suites.measuring import machine
 
 #: Every suite: a function without arguments that returns rows of figures.
 SUITES = {

@@ -70,7 +70,7 @@ BROKEN = [
     ("rows = 4\n", "", "field 'rows' is missing"),
     ("rows = 4", "rows = ", "Invalid value"),
     ('pe = "int8"', 'pe = "int7"', "PE kind 'int7': exist int8"),
-    ('dataflow = "ws"', 'dataflow = "rs"', "dataflow 'rs', exist os, ws, is, bitserial, lanes; row"),
+    ('dataflow = "ws"', 'dataflow = "rs"', "'rs', exist os, ws, is, bitserial, lanes; row"),
     ('dataflow = "ws"', 'dataflow = "os"\nload = "hidden"', "load='hidden', rule 'exposed'"),
     ('dataflow = "ws"', 'dataflow = "ws"\ndrain = "bus"', "drain='bus', rule 'columns' on 'ws'"),
     ("rows = 4", 'rows = 4\nfolds = "back"', "folds='back', rule 'drained' or 'overlapped'"),

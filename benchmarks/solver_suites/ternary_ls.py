@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from measuring import timed
 
 from refnet.methods.transform import Schedule, transform
-from solver_suites.measuring import timed
 from solver_suites.tsq_toy import toy_layer
 
 FILTERS, INPUTS, SAMPLES = 256, 2304, 9000

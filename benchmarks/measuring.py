@@ -36,7 +36,14 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
+    """The name, with family and model: clouds often hide the rest."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    found: dict[str, str] = {}
+    for line in info.read_text().splitlines() if info.is_file() else []:
+        key, _, value = line.partition(":")
+        found.setdefault(key.strip(), value.strip())
+    if "model name" not in found:
+        return platform.processor() or platform.machine()
+    model = (f"{what} {found[key]}" for what, key in
+             (("family", "cpu family"), ("model", "model")) if key in found)
+    return ", ".join((found["model name"], *model))
