@@ -51,6 +51,24 @@ def _refuse(message: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="hwsim", description="Cycles and energy of networks on accelerators.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_simulate(commands)
+    _add_compare(commands)
+    published = commands.add_parser(
+        "published", help="published machines: what the model gives, what was published",
+        description="Every figure with its source, the ratio, and what the difference is.",
+    )
+    published.set_defaults(command=_published)
+    published.add_argument("--json", action="store_true", help="print the rows as JSON")
+    archs = commands.add_parser(
+        "archs", help="the named architectures and their sources",
+        description="The architectures that --arch knows by name.",
+    )
+    archs.set_defaults(command=_archs)
+    archs.add_argument("--json", action="store_true", help="print them as JSON")
+    return parser
+
+
+def _add_simulate(commands: Any) -> None:
     sim = commands.add_parser(
         "simulate", help="cost of a workload on an architecture",
         description="Cycles, memory traffic and energy of every layer of a workload.",
@@ -82,20 +100,6 @@ def _parser() -> argparse.ArgumentParser:
                      help="also write bars of every layer (.png, .svg, .pdf)")
     sim.add_argument("--roofline", metavar="PATH",
                      help="also write a roofline (.png, .svg, .pdf)")
-    _add_compare(commands)
-    published = commands.add_parser(
-        "published", help="published machines: what the model gives, what was published",
-        description="Every figure with its source, the ratio, and what the difference is.",
-    )
-    published.set_defaults(command=_published)
-    published.add_argument("--json", action="store_true", help="print the rows as JSON")
-    archs = commands.add_parser(
-        "archs", help="the named architectures and their sources",
-        description="The architectures that --arch knows by name.",
-    )
-    archs.set_defaults(command=_archs)
-    archs.add_argument("--json", action="store_true", help="print them as JSON")
-    return parser
 
 
 def _add_compare(commands: Any) -> None:
@@ -115,7 +119,8 @@ def _add_compare(commands: Any) -> None:
                         "repeated")
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
     parser.add_argument("--csv", metavar="PATH", help="also write a CSV, one line a pair")
-    parser.add_argument("--plot", metavar="PATH", help="also write bars (.png, .svg, .pdf)")
+    parser.add_argument("--plot", metavar="PATH",
+                        help="also write energy against latency (.png, .svg, .pdf)")
 
 
 def _compare(options: argparse.Namespace) -> None:
