@@ -247,10 +247,10 @@ def _umask() -> int:
 
 def _archs(options: argparse.Namespace) -> None:
     if options.json:
-        known = [architecture.as_dict() for architecture in presets.PRESETS]
+        known = [architecture.as_dict() for architecture in presets.EVERY]
         sys.stdout.write(json.dumps(known, indent=2) + "\n")
         return
-    for a in presets.PRESETS:
+    for a in presets.EVERY:
         sizes = {"input": a.input, "weights": a.weights, "output": a.output, "maps": a.maps}
         memories = ", ".join(f"{name} {memory.bytes // 1024} KiB"
                              for name, memory in sizes.items() if memory is not None)

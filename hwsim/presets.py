@@ -103,16 +103,19 @@ SCALE_SIM_32X32_IS = replace(SCALE_SIM_32X32_OS, name="scale-sim-32x32-is", data
 
 PRESETS: tuple[Architecture, ...] = (
     TPU_V1, EYERISS_SIZE_WS, EYERISS_SIZE_OS, EDGE_16X16_OS, GEMMINI_16X16_WS, BISMO_8X256X8,
-    TPU_V1_FULL, SCALE_SIM_32X32_OS, SCALE_SIM_32X32_WS, SCALE_SIM_32X32_IS, *LOW_BIT,
+    TPU_V1_FULL, SCALE_SIM_32X32_OS, SCALE_SIM_32X32_WS, SCALE_SIM_32X32_IS,
 )
+
+#: These, and the published low-bit machines, some of which take ternary codes alone.
+EVERY: tuple[Architecture, ...] = (*PRESETS, *LOW_BIT)
 
 
 def find(name: str) -> Architecture:
     """The preset of this name; raises ``ValueError`` listing those that exist."""
-    for preset in PRESETS:
+    for preset in EVERY:
         if preset.name == name:
             return preset
-    raise ValueError(f"architecture {name!r}: exist {', '.join(p.name for p in PRESETS)}")
+    raise ValueError(f"architecture {name!r}: exist {', '.join(p.name for p in EVERY)}")
 
 
 def resolve(name: str) -> Architecture:

@@ -14,13 +14,15 @@ import pytest
 from hwsim_cases import gemm
 
 from hwsim import presets, ranges, read_topology, simulate
+from hwsim.architecture import from_dict
 from hwsim.area import pe_um2
 from hwsim.cli import main
 from hwsim.compare import compare, machines
 from hwsim.fairness import DEPTH, EDGE_BITS, machine
 from hwsim.layers import Workload
+from hwsim.lowbit import LOW_BIT
 from hwsim.pe import KINDS
-from hwsim.published import rows
+from hwsim.published import product, rows
 from hwsim.shapes import Shape, as_method
 from hwsim.units import BASE, UNITS, Range, unit
 
@@ -99,6 +101,18 @@ def test_every_published_row_is_whole():
     assert {row.machine for row in ROWS.values()} == {
         "bismo-8x256x8", "bismo-10x256x10", "stripes", "loom-1bit", "bit-fusion", "unpu",
         "tcn-cutie", "braintta"}
+
+
+def test_low_bit_machines_are_presets_that_say_what_is_assumed():
+    names = [a.name for a in presets.EVERY]
+    assert len(set(names)) == len(names)
+    for a in LOW_BIT:
+        assert from_dict(a.as_dict()) == a
+        assert presets.resolve(a.name) is a
+        assert any(word in a.source for word in ("assumed", "of this project", "the rest as"))
+        bits = 2 if a.element.ternary_weights else 8
+        layer = product("g", 5, 70, 9, bits, bits, ternary=a.element.ternary_weights)
+        assert simulate(Workload(name="w", layers=(layer,)), a).energy_pj > 0
 
 
 @pytest.mark.parametrize("equal", ["area", "bandwidth"])
