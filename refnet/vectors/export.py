@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from refnet.program import Program, run
 from refnet.vectors.cheader import header_text
 from refnet.vectors.cheader import read_header as read_header
+from refnet.vectors.onnxfile import onnx_of_program, onnx_of_vector
 from refnet.vectors.record import Array, Vector, VectorError
 from refnet.vectors.tensors import read_safetensors as read_safetensors
 from refnet.vectors.tensors import safetensors_bytes
@@ -125,19 +126,21 @@ def _file(name: str, number: int, label: str, array: Array, suffix: str) -> str:
     return f"{name}.{number:03d}_{label.rsplit(' ', 1)[-1]}_{array.name}.{suffix}"
 
 
-FORMATS: dict[str, Callable[[str, list[Labelled]], dict[str, bytes]]] = {
+ARRAY_FORMATS: dict[str, Callable[[str, list[Labelled]], dict[str, bytes]]] = {
     "npy": _npy,
     "mem": _mem,
     "header": _header,
     "safetensors": _safetensors,
 }
+#: Every format of ``refnet vectors export``.
+FORMATS = (*ARRAY_FORMATS, "onnx")
 
 
 def exported(name: str, arrays: list[Labelled], format: str) -> dict[str, bytes]:
-    """File names and contents of ``arrays`` in one of :data:`FORMATS`."""
-    if format not in FORMATS:
-        raise VectorError(f"format {format!r} is none of {', '.join(FORMATS)}")
-    return FORMATS[format](name, arrays)
+    """File names and contents of ``arrays`` in one of the formats that hold arrays."""
+    if format not in ARRAY_FORMATS:
+        raise VectorError(f"format {format!r} is none of {', '.join(ARRAY_FORMATS)}")
+    return ARRAY_FORMATS[format](name, arrays)
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -151,14 +154,37 @@ def write_whole(path: Path, data: bytes) -> None:
         raise
 
 
+def _written(files: dict[str, bytes], directory: str | os.PathLike[str]) -> tuple[Path, ...]:
+    folder = Path(directory)
+    paths = []
+    for file, data in files.items():
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+        paths.append(path)
+    return tuple(paths)
+
+
 def export(
     name: str, arrays: list[Labelled], format: str, directory: str | os.PathLike[str]
 ) -> tuple[Path, ...]:
     """Write ``arrays`` into ``directory`` (made where missing); returns the paths."""
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for file, data in exported(name, arrays, format).items():
-        write_whole(folder / file, data)
-        paths.append(folder / file)
-    return tuple(paths)
+    return _written(exported(name, arrays, format), directory)
+
+
+def export_vector(
+    vector: Vector, format: str, directory: str | os.PathLike[str]
+) -> tuple[Path, ...]:
+    """Write a vector in one of :data:`FORMATS`; :class:`NotInOnnx` where ONNX cannot say it."""
+    if format == "onnx":
+        return _written(onnx_of_vector(vector), directory)
+    return export(vector.id, arrays_of(vector), format, directory)
+
+
+def export_program(
+    program: Program, codes: NDArray[Any], format: str, directory: str | os.PathLike[str]
+) -> tuple[Path, ...]:
+    """Write a program with its constants and every value on ``codes`` (N, *input shape)."""
+    if format == "onnx":
+        return _written(onnx_of_program(program, codes), directory)
+    return export(program.name, trace_of(program, codes), format, directory)
