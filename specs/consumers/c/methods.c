@@ -230,8 +230,8 @@ static Ratio alternate(const Left *l, I *x, I *y, Ratio *gain) { /* [6.6.4] [6.6
     for (I i = 0; i < l->m * l->n; i++) a = sum(a, product(l->R[i], (Ratio){x[i / l->n] * y[i % l->n], 1}));
     for (I i = 0; i < l->m; i++) p += x[i] != 0;
     for (I i = 0; i < l->n; i++) q += y[i] != 0;
-    *gain = p * q ? product(product(a, a), (Ratio){1, (W)p * q}) : (Ratio){0, 1};
-    return p * q ? product(a, (Ratio){1, (W)p * q}) : (Ratio){0, 1};
+    *gain = p && q ? product(product(a, a), (Ratio){1, (W)p * q}) : (Ratio){0, 1};
+    return p && q ? product(a, (Ratio){1, (W)p * q}) : (Ratio){0, 1};
 }
 
 static void add(Left *l, const I *x, const I *y, Ratio d, int sign) {
