@@ -204,7 +204,7 @@ def test_onnx_models_give_the_outputs_and_hold_the_constants() -> None:
 @needs_onnx
 def test_what_onnx_cannot_say_is_refused_by_name(tmp_path: Path, capsys) -> None:
     refused = next(v for v in vectors() if v.op == "Conv" and v.result == "must"
-                   and v.inputs[0].array().dtype.itemsize > 1)  # fmt: skip
+                   and v.constants[0].array().dtype.itemsize > 1)  # fmt: skip
     out = ("--format", "onnx", "--out", str(tmp_path / "out"))
     assert main(["vectors", "export", str(VECTORS), "--id", refused.id, *out]) == 2
     assert "Conv of int" in capsys.readouterr().err
