@@ -1,7 +1,7 @@
 """C headers (C99) of vectors and traces, with a ``main`` that prints the first mismatch.
 
-Every array is ``static const``. A program that defines ``REFNET_MAIN`` before it includes the header
-also gets ``main``, which calls the function under test and compares what it wrote:
+Every array is ``static const``. A program that defines ``REFNET_MAIN`` before it includes the
+header also gets ``main``, which calls the function under test and compares what it wrote:
 
     int refnet_device(const int8_t *x, const int8_t *w, int32_t *y);    0: done, else: refused
 

@@ -47,7 +47,8 @@ def load_implementation(name: str) -> Implementation:
     except VectorError:
         raise
     except (Exception, SystemExit) as error:
-        raise VectorError(f"{module}: cannot be imported: {type(error).__name__}: {error}") from None
+        why = f"{type(error).__name__}: {error}"
+        raise VectorError(f"{module}: cannot be imported: {why}") from None
     for part in path.split("."):
         if not hasattr(found, part):
             raise VectorError(f"{name}: no {part!r} in it")

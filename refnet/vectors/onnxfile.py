@@ -1,14 +1,14 @@
 """Vectors and programs as ONNX models of integer operators, in the layout of ONNX backend tests.
 
-``NAME/model.onnx`` with ``test_data_set_0/input_0.pb`` and ``output_0.pb``. Every operator of chapter
-04 is said in integers, so a runtime that differs differs by a defect and not by rounding:
+``NAME/model.onnx`` with ``test_data_set_0/input_0.pb`` and ``output_0.pb``. Every operator of
+chapter 04 is said in integers, so a runtime that differs has a defect and not another rounding:
 
 * Conv: ConvInteger and an Add of the bias; SumPool: ConvInteger with ones, a group a channel;
 * Threshold: GreaterOrEqual, Cast and ReduceSum; Requantize: Mul, Mod, Div and comparisons in int64;
 * Add, MaxPool and Reshape: the operators of that name.
 
-What ONNX has no integer operator for (convolution and pooling of codes wider than 8 bits) is refused
-by name. The package ``onnx`` is needed, which is no requirement of this project.
+What ONNX has no integer operator for (convolution and pooling of codes wider than 8 bits) is
+refused by name. The package ``onnx`` is needed, which is no requirement of this project.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ vector ``ID`` and each output ``NAME``, one of
 * ``ID.NAME.npy``: an array of integers with its shape;
 * ``ID.NAME.bin``: a memory dump: the elements in C order, little-endian, each in the storage of
   its type [1.1.3];
-* ``ID.NAME.mem`` (or ``.hex``): words as ``$writememh`` writes them, one a field of the width of the
-  type, two's complement; comments ``//`` and addresses ``@`` as that format has them;
+* ``ID.NAME.mem`` (or ``.hex``): words as ``$writememh`` writes them, one a field of the width of
+  the type, two's complement; comments ``//`` and addresses ``@`` as that format has them;
 
 and for a vector that the device refuses the file ``ID.refused``, whose text says why. Dumps have
 no shape, so only the number of their elements is compared. Intermediates may lie beside the
@@ -56,8 +56,8 @@ def read_words(text: str, want: Array) -> NDArray[Any]:
         if not re.fullmatch(r"[0-9a-fA-F_]+", token):
             raise Unusable(f"{want.name}: word {len(words)} is {token:.20}, rule hexadecimal")
         words.append(int(token.replace("_", ""), 16))
-        if words[-1] >> width_of(want.type):
-            raise Unusable(f"{want.name}: word {len(words) - 1} has over {width_of(want.type)} bits")
+        if words[-1] >> (width := width_of(want.type)):
+            raise Unusable(f"{want.name}: word {len(words) - 1} has over {width} bits")
     return _shaped(want, numbers_of_words(want.type, words))
 
 

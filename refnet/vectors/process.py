@@ -9,8 +9,8 @@ the order of the requests:
 * ``{"id": ..., "unsupported": "why"}`` where the implementation does not do this.
 
 A process that crashes, hangs or answers something else fails that vector and is started again.
-Where it leaves :data:`MOST_SILENCES` vectors in a row without an answer in time, it is not asked the
-rest, which fail too: a device that is dead must not hold the run for hours.
+Where it leaves :data:`MOST_SILENCES` vectors in a row without an answer in time, it is not asked
+the rest, which fail too: a device that is dead must not hold the run for hours.
 """
 
 from __future__ import annotations
@@ -145,7 +145,8 @@ class ProcessImplementation:
                 self._command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
             )
         except (OSError, ValueError) as error:
-            raise VectorError(f"cannot run {self._command[0]!r}: {getattr(error, 'strerror', error)}") from None
+            why = getattr(error, "strerror", None) or error
+            raise VectorError(f"cannot run {self._command[0]!r}: {why}") from None
         self._errors = bytearray()
         tail = (process.stderr, self._errors)
         self._tail = threading.Thread(target=_keep_tail, args=tail, daemon=True)

@@ -1,8 +1,9 @@
 """Vectors and traces as safetensors: each array in its storage, low-bit codes also packed.
 
-Tensor names are ``role.name``, such as ``input.x``; a code of at most four bits has a twin ``role.name.packed``
-of bytes (the k-bit fields of [2.1], the last axis packed), ternary codes also ``.trits`` [2.2]. The
-metadata hold the type and the SHA-256 of every array, so that the file says what its integers are.
+Tensor names are ``role.name``, such as ``input.x``. Codes of at most four bits have a twin
+``role.name.packed`` of bytes (the k-bit fields of [2.1], the last axis packed), ternary codes also
+``.trits`` [2.2]. The metadata hold the type and the SHA-256 of every array, so that the file says
+what its integers are.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def safetensors_bytes(name: str, arrays: list[Labelled]) -> bytes:
         if key in tensors:
             raise VectorError(f"safetensors: {key!r} stands there already")
         tensors[key] = array.array()
-        metadata |= {f"{key}.label": label, f"{key}.type": array.type, f"{key}.sha256": array.sha256}
+        said = {"label": label, "type": array.type, "sha256": array.sha256}
+        metadata |= {f"{key}.{what}": text for what, text in said.items()}
         for ending, packed in _twins(array).items():
             tensors[f"{key}.{ending}"] = packed
     header: dict[str, Any] = {"__metadata__": metadata}
@@ -57,7 +59,9 @@ def safetensors_bytes(name: str, arrays: list[Labelled]) -> bytes:
         blobs.append(held.astype(held.dtype.newbyteorder("<")).tobytes())
         end = offset + len(blobs[-1])
         header[key] = {
-            "dtype": _NAMES[held.dtype.name], "shape": list(held.shape), "data_offsets": [offset, end]
+            "dtype": _NAMES[held.dtype.name],
+            "shape": list(held.shape),
+            "data_offsets": [offset, end],
         }
         offset = end
     text = json.dumps(header, separators=(",", ":")).encode()

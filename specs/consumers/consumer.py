@@ -1,4 +1,4 @@
-"""A consumer of golden vectors in plain Python: `refnet vectors check --sut "python consumer.py"`."""
+"""Answers golden vectors: `refnet vectors check --sut "python consumer.py"`."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ def answer(op, attributes, arrays):
         rule, times = attributes["rounding"], len(x["data"]) // len(shift["data"])
         if rule not in ("half_even", "half_up", "half_away"):
             raise ValueError(f"no rounding rule {rule}")
-        pairs = zip(x["data"], shift["data"] * times)
+        pairs = zip(x["data"], shift["data"] * times, strict=True)
         return {"y": (x["shape"], [rounded(v, 2**s, rule) for v, s in pairs])}
     if op == "classify":
         scores, (images, _) = arrays["scores"]["data"], arrays["scores"]["shape"]
