@@ -54,6 +54,6 @@ Array *apply(const char *kind, const Json *attributes, Array **a, int n, I work[
 void codes(const char *op, const Json *attributes);
 void programs(const char *op, const Json *attributes);
 void methods(const char *op, const Json *attributes);
-extern Array *operands[64];
+extern Array *operands[4096];
 extern int operand_count;
 #endif

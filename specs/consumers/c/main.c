@@ -1,9 +1,9 @@
 /* The protocol of `refnet vectors check --sut`: a JSON line in, a JSON line out. */
 #include "consumer.h"
 
-Array *operands[64];
+Array *operands[4096];
 int operand_count;
-static Array *outputs[256];
+static Array *outputs[4096];
 static int output_count;
 static jmp_buf start;
 static const char *reason;
@@ -11,7 +11,7 @@ static const char *reason;
 _Noreturn void refuse(const char *why) { reason = why; longjmp(start, 1); }
 
 void give(Array *a) {
-    require(output_count < 256, "too many outputs");
+    require(output_count < 4096, "too many outputs");
     outputs[output_count++] = a;
 }
 
@@ -75,7 +75,7 @@ static void reply(const char *line, size_t n) {
     if (!setjmp(start)) {
         Json *question = parse(line, n), *given = get(question, "operands");
         id = string(get(question, "id"));
-        require(given->n <= 64, "too many operands");
+        require(given->n <= 4096, "too many operands");
         for (int i = 0; i < given->n; i++) operands[operand_count++] = array_of(given->items[i]);
         answer(string(get(question, "op")), get(question, "attributes"));
     }
