@@ -98,7 +98,10 @@ def _torch_operators() -> Implementation:
                 y = conv2d(x, *rest, stride=given["stride"], dilation=given["dilation"],
                              groups=given["groups"]).long()  # fmt: skip
             case "Add":
-                y = x + rest[0]
+                try:
+                    y = x + rest[0]
+                except RuntimeError as error:
+                    raise Unsupported(str(error)) from None
             case "MaxPool":
                 (top, bottom), (left, right) = given["padding"]
                 if (top, left) != (bottom, right) or 2 * top > given["kernel"][0]:
