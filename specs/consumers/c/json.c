@@ -50,10 +50,33 @@ static void expect(char c) { require(next() == c, "no JSON"); at++; }
 
 static char *text(void) {
     expect('"');
+    size_t n = 0;
     const char *from = at;
-    while (at < end && *at != '"') { require(*at != '\\' && *at >= ' ', "an escape"); at++; }
+    while (at < end && *at != '"') at += 1 + (*at == '\\');
     require(at < end, "no JSON");
-    return copied(from, (size_t)(at++ - from));
+    char *made = take((size_t)(at - from) + 1, 1);
+    for (const char *c = from; c < at; c++) {
+        const char *plain = "\"\\/\b\f\n\r\t", *letters = "\"\\/bfnrt", *found;
+        require((unsigned char)*c >= ' ', "a control character");
+        if (*c != '\\') made[n++] = *c;
+        else if (*++c == 'u') { /* as UTF-8; zero in two bytes, so that it does not end the string */
+            unsigned code = 0;
+            for (int i = 0; i < 4; i++) {
+                const char *digits = "0123456789abcdef", *digit = strchr(digits, *++c | 32);
+                require(c < at && digit && *digit, "an escape");
+                code = code * 16 + (unsigned)(digit - digits);
+            }
+            if (code && code < 128) made[n++] = (char)code;
+            else if (code < 2048) made[n++] = (char)(192 | code >> 6);
+            else made[n++] = (char)(224 | code >> 12), made[n++] = (char)(128 | (code >> 6 & 63));
+            if (!code || code >= 128) made[n++] = (char)(128 | (code & 63));
+        } else {
+            require((found = strchr(letters, *c)) && *found, "an escape");
+            made[n++] = plain[found - letters];
+        }
+    }
+    at++;
+    return made;
 }
 
 static Json *value(int depth) {
