@@ -17,6 +17,7 @@ from refnet.vectors.check import check, select
 from refnet.vectors.cli import vectors_in
 from refnet.vectors.expected import parse_expected
 from refnet.vectors.export import mem_text, npy_bytes
+from refnet.vectors.lookalikes import LOOKALIKES
 from refnet.vectors.outputs import FolderImplementation, read_dump, read_words
 from refnet.vectors.process import MOST_SILENCES, ProcessImplementation
 from refnet.vectors.record import REAL, Array, Vector, VectorError
@@ -125,6 +126,22 @@ def test_damaged_answer_files_are_broken_answers(tmp_path: Path) -> None:
         assert check([vector], FolderImplementation(tmp_path)).failures[0].kind == "broken"
     (tmp_path / f"{vector.id}.y.bin").write_bytes(b"")
     assert "one of them" in check([vector], FolderImplementation(tmp_path)).failures[0].detail
+
+
+def test_two_mistakes_are_told_apart() -> None:
+    """Look-alikes that only share vectors with a better one are no cause of their own."""
+    kinds = {"Threshold": "greater_for_greater_equal", "Conv": "kernel_flipped"}
+    wrong = {k.name: k.function for k in LOOKALIKES}
+
+    def both(vector: Vector):
+        return wrong[kinds[vector.op]](vector)
+
+    chosen = [v for v in ops("Conv", "Threshold") if kinds[v.op] in v.kills]
+    report = check(chosen, both)
+    assert {name for name, _ in report.causes()} == set(kinds.values())
+    assert sum(n for _, n in report.causes()) == len(report.failures) == len(chosen)
+    assert any(line.startswith("2 look-alikes explain") for line in report.lines())
+    assert len(report.diagnosis()) > 2
 
 
 # --- expected failures ----------------------------------------------------------------------------

@@ -85,6 +85,17 @@ class CheckReport:
         seen = Counter(name for f in self.failures for name in f.lookalikes)
         return tuple(sorted(seen.items(), key=lambda item: (-item[1], item[0])))
 
+    def causes(self) -> tuple[tuple[str, int], ...]:
+        """Few look-alikes that explain as much as all: the one of most failing vectors, then the
+        one of most that are left, and so on, each with the number that it adds."""
+        left, found = [set(f.lookalikes) for f in self.failures if f.lookalikes], []
+        while left:
+            seen = Counter(name for names in left for name in names)
+            name = min(seen, key=lambda n: (-seen[n], n))
+            found.append((name, seen[name]))
+            left = [names for names in left if name not in names]
+        return tuple(found)
+
     def lines(self) -> list[str]:
         """The report as text: failures with their coordinates, the diagnosis, the totals."""
         out = [line for failure in self.failures for line in failure.lines()]
@@ -94,6 +105,10 @@ class CheckReport:
                 f"your output equals look-alike {name} on {number} of {len(self.failures)} "
                 f"failing vectors: {_MEANINGS[name]}"
             )
+        if len(causes := self.causes()) > 1:
+            explained = f"{sum(n for _, n in causes)} of {len(self.failures)} failing vectors"
+            names = ", ".join(f"{name} ({n})" for name, n in causes)
+            out.append(f"{len(causes)} look-alikes explain {explained}: {names}")
         total = f"{len(self.passed)} passed, {len(self.failures)} failed"
         if self.expected or self.unexpected:
             total += f", {len(self.expected)} failed as expected"
@@ -110,6 +125,7 @@ class CheckReport:
             "unexpected_passes": list(self.unexpected),
             "unsupported": [list(u) for u in self.unsupported],
             "diagnosis": [list(d) for d in self.diagnosis()],
+            "causes": [list(c) for c in self.causes()],
         }
 
     def junit(self) -> str:
