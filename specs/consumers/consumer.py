@@ -30,15 +30,16 @@ def answer(op, attributes, arrays):
     raise NotImplementedError(op)
 
 
-for line in sys.stdin:
-    question = json.loads(line)
-    reply = {"id": question["id"]}
-    try:
-        arrays = {a["name"]: a for a in question["operands"]}
-        outputs = answer(question["op"], question["attributes"], arrays)
-        reply["outputs"] = {k: {"shape": s, "data": d} for k, (s, d) in outputs.items()}
-    except NotImplementedError as error:
-        reply["unsupported"] = str(error)
-    except ValueError as error:
-        reply["error"] = str(error)
-    print(json.dumps(reply), flush=True)
+if __name__ == "__main__":
+    for line in sys.stdin:
+        question = json.loads(line)
+        reply = {"id": question["id"]}
+        try:
+            arrays = {a["name"]: a for a in question["operands"]}
+            outputs = answer(question["op"], question["attributes"], arrays)
+            reply["outputs"] = {k: {"shape": s, "data": d} for k, (s, d) in outputs.items()}
+        except NotImplementedError as error:
+            reply["unsupported"] = str(error)
+        except ValueError as error:
+            reply["error"] = str(error)
+        print(json.dumps(reply), flush=True)
