@@ -17,7 +17,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "refnet": (set(), set()),
     "refnet.program": (set(), set()),
     "refnet.compiled": (set(), {"numba"}),
-    "refnet.kernels": ({"refnet.compiled", "refnet.program"}, {"numba"}),
+    "refnet.kernels": ({"refnet.compiled", "refnet.program"}, {"numba", "llvmlite"}),
     # The solvers of chapter 06 are reached inside the functions that ask them.
     "refnet.vectors": ({"refnet.methods", "refnet.program", "refnet.quant"}, set()),
     # A counterexample is saved as a vector, and a process is asked as one.

@@ -144,10 +144,14 @@ def test_kernel_is_chosen_by_values():
     x8, x2 = (TensorType(type=kind, shape=(32, 3, 3)) for kind in (UINT8, UINT2))
     trits = Constant(type=INT8, array=np.ones((2, 32, 1, 1), dtype=np.int8))
     bytes_ = constant(np.full((2, 32, 1, 1), 2))
-    names = [choose(Conv(), o).name for o in [(x2, trits), (x8, trits), (x2, bytes_)]]
-    assert names == ["bitserial", "ternary", "conv"]
+    assert choose(Conv(), (x2, trits)).name == "bitserial"
+    # Without the compiler the kernels that are code of vectors step aside.
+    assert choose(Conv(), (x8, trits)).name in ({"ternary"} if NO_JIT else {"int8", "int16"})
+    assert choose(Conv(), (x2, bytes_)).name in ({"conv"} if NO_JIT else {"int8", "int16"})
     thin = TensorType(type=UINT2, shape=(1, 3, 3)), constant(np.ones((2, 1, 1, 1), dtype=np.int8))
     assert choose(Conv(), thin).name == "ternary"
+    wide = TensorType(type=IntType(lo=0, hi=2**17), shape=(32, 3, 3))
+    assert choose(Conv(), (wide, bytes_)).name == "conv"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,8 @@ def test_kernel_is_chosen_by_values():
 def test_bit_planes_and_trits_stop_where_their_ranges_do(x_type, least, most, kernel):
     x = TensorType(type=IntType.parse(x_type), shape=(32, 2, 2))
     w = constant(np.array([least, most] * 32).reshape(2, 32, 1, 1))
-    assert choose(Conv(), (x, w)).name == kernel
+    swift = set() if NO_JIT or kernel == "bitserial" else {"int8", "int16"}
+    assert choose(Conv(), (x, w)).name in swift | {kernel}
     values = filled(np.random.default_rng(1), x.type, (2, *x.shape), "uniform")
     check(Operation(op=Conv(), operands=(x, w), activations=(values,)))
 

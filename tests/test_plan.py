@@ -222,7 +222,8 @@ def test_stages_name_their_kernels():
     chain.add("t", Threshold(), "c", t=t, sign=sign)
     chain.add("d", Conv(), "t", w=constant(np.ones((1, 32, 1, 1), dtype=np.int8)))
     plan = kernels.compile(chain.program())
-    assert [stage.kernel for stage in plan.stages] == ["conv", "threshold", "bitserial"]
+    assert plan.stages[0].kernel in ({"conv"} if NO_JIT else {"int8", "int16"})
+    assert [stage.kernel for stage in plan.stages[1:]] == ["threshold", "bitserial"]
     assert [stage.dead for stage in plan.stages] == [("x",), ("c",), ("t",)]
 
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from refnet.kernels import bitserial, conv, elementwise, pooling, requantize, ternary, threshold
+from refnet.kernels import (
+    bitserial,
+    conv,
+    depthwise,
+    elementwise,
+    int8,
+    int16,
+    pooling,
+    requantize,
+    ternary,
+    threshold,
+)
 from refnet.kernels._kernel import Kernel
 from refnet.kernels.tiers import Tier, current
 from refnet.program import (
@@ -21,6 +32,9 @@ from refnet.program import (
 #: Every kernel. Of those that apply and pay the first is taken, so the special ones come first.
 KERNELS: tuple[Kernel, ...] = (
     bitserial.KERNEL,
+    depthwise.KERNEL,
+    int8.KERNEL,
+    int16.KERNEL,
     ternary.KERNEL,
     conv.KERNEL,
     threshold.KERNEL,
