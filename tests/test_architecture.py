@@ -30,6 +30,11 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
         {"scipy"},
     ),
     "refnet.lower": ({"refnet.nn", "refnet.quant", "refnet.program"}, set()),
+    # Float networks by the compiled convolutions.
+    "refnet.inference": (
+        {"refnet.autograd", "refnet.kernels", "refnet.nn", "refnet.program"},
+        set(),
+    ),
     "refnet.compiler": (
         {
             "hwsim", "refnet.autograd", "refnet.kernels", "refnet.lower", "refnet.methods",

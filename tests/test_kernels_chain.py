@@ -27,7 +27,7 @@ def bands(request, monkeypatch):
 
 @st.composite
 def layers(draw):
-    """1x1, any convolution of ``cases``, 1x1: shapes (op, weights), the size of the maps, images."""
+    """1x1, any convolution of ``cases``, 1x1: (op, shape of w) each, the map, images."""
     op, size, shape, images = draw(cases())
     ends = [draw(st.integers(1, 40)) for _ in range(2)]
     inner = shape[1] * op.groups
@@ -43,9 +43,10 @@ def integers(shapes, kinds, seed):
         F, K = shape[0], int(np.prod(shape[1:]))
         # About the size at which codes fill their range and some saturate.
         shift = np.full(F, 20 + int(np.log2(K)))
+        rounding = ["half_even", "half_up", "half_away"][seed % 3]
         found.append(IntegerConv(
             op=op, w=drawn(rng, INT8, shape), b=filled(rng, INT8, shape[:1], "uniform"),
-            requantize=Requantize(type=kind, rounding=["half_even", "half_up", "half_away"][seed % 3]),
+            requantize=Requantize(type=kind, rounding=rounding),
             mult=rng.integers(-32767, 32767, F), shift=shift,
         ))  # fmt: skip
     return found

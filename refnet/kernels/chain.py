@@ -80,7 +80,8 @@ class Chain:
         between = self._between(images)
         rows = self._band_rows()
         if rows >= self.target.size[0]:
-            self._rows(data, images, [*between, out], [(0, link.target.size[0]) for link in self.links])
+            whole = [(0, link.target.size[0]) for link in self.links]
+            self._rows(data, images, [*between, out], whole)
             return
         for n in range(images):
             parts = [

@@ -7,7 +7,8 @@
                 acc += a[place + tap[t], v] * w[v, t]
             out = acc, or the code that requantizing makes of it
 
-Bytes are unsigned, signed codes turned over as in ``int8``; weights have 32 bits. Sums wrap as there.
+Bytes are unsigned, signed codes turned over as in ``int8``, and sums wrap as there; weights have 32
+bits.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from refnet.kernels import tile
 from refnet.kernels._kernel import Kernel, Step
 from refnet.kernels.direct import Direct, step
 from refnet.kernels.endings import codes_of, sums_of
-from refnet.kernels.int8 import SIGN, starts, within
+from refnet.kernels.int8 import SIGN, channelwise, starts, within
 from refnet.kernels.places import Bytes, Int64Array, Maps, Windows
 from refnet.kernels.tile import COMPILED, LANE_BYTES, LANE_PAIRS, LANE_REALS
 from refnet.program import INT8, INT16, UINT8, Constant, Conv, TensorType
@@ -35,8 +36,8 @@ _reals_nest, _rectified_nest = sums_of(LANE_REALS), sums_of(LANE_REALS, rectifie
 
 
 def _applies(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> bool:
-    each_its_own = op.groups == x.shape[0] == w.shape[0] > 1
-    return COMPILED and each_its_own and any(within(x, kind) for kind in (UINT8, INT16))
+    fits = any(within(x, kind) for kind in (UINT8, INT16))
+    return COMPILED and fits and channelwise(op, x, w)
 
 
 def prepare(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> Step:
@@ -65,14 +66,16 @@ def direct(
     windows = Windows(op=op, maps=maps, kernel=w.shape[2:], filters=len(w))
     if dtype == np.float32:
         start = windows.by_lane(np.zeros(len(w)) if b is None else b, np.float32)
-        weights, loops = windows.weights(w, np.float32), (_rectified if rectified else _reals, None)
+        weights, loop_codes = windows.weights(w, np.float32), None
+        loop_sums = _rectified if rectified else _reals
     else:
         start = starts(windows, w, b, signed=signed)
         weights = windows.weights(w, np.int32)
-        loops = (_bytes, _byte_codes) if dtype == np.uint8 else (_pairs, _pair_codes)
+        loop_sums = _bytes if dtype == np.uint8 else _pairs
+        loop_codes = _byte_codes if dtype == np.uint8 else _pair_codes
     return Direct(
         windows=windows, weights=weights, vectors=VECTORS, pixels=PIXELS, start=start,
-        loop_sums=loops[0], loop_codes=loops[1],
+        loop_sums=loop_sums, loop_codes=loop_codes,
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """What becomes of the sums in a tile: the intrinsics that kernels consist of.
 
 ``sums_of`` stores the sums, 32 bits each. ``codes_of`` requantizes them first [4.3], in binary64,
-where nothing but the one rounding is inexact, and stores codes as wide as the kernel reads them. A sum has 31 bits and a multiplier 15, so
+where nothing but the one rounding is inexact, and stores codes as wide as the kernel reads
+them. A sum has 31 bits and a multiplier 15, so
 
     y = sum * (mult / 2**shift)                                  46 bits: exact
     y = y + nudge                                                48 bits: exact
@@ -51,11 +52,11 @@ def _signature(vectors: Any, pixels: Any, integers: int, reals: int = 0) -> Any:
 def sums_of(arithmetic: Arithmetic, *, rectified: bool = False) -> Any:
     """The intrinsic that runs the loop nest and stores sums.
 
-    Called with V, P, the operands of ``tile.nest`` and the address of the output. ``rectified`` sets
-    negative floats to zero.
+    Called with V, P, the operands of ``tile.nest`` and the address of the output. ``rectified``
+    sets negative floats to zero.
     """
 
-    @intrinsic(prefer_literal=True)  # type: ignore[misc]
+    @intrinsic(prefer_literal=True)
     def sums(  # type: ignore[no-untyped-def]
         context, vectors, pixels, data, places, count, taps, runs, words, weights, start, blocks,
         rows, targets, out,
@@ -85,7 +86,7 @@ def codes_of(arithmetic: Arithmetic, kind: Any) -> Any:
     of a stored code that are turned over, and the bounds ``lo`` and ``hi``.
     """
 
-    @intrinsic(prefer_literal=True)  # type: ignore[misc]
+    @intrinsic(prefer_literal=True)
     def codes(  # type: ignore[no-untyped-def]
         context, vectors, pixels, data, places, count, taps, runs, words, weights, start, blocks,
         rows, targets, out, scale, nudge, away, flip, lo, hi,

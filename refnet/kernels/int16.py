@@ -23,7 +23,7 @@ from refnet.kernels import tile
 from refnet.kernels._kernel import Kernel, Step
 from refnet.kernels.direct import Direct, step
 from refnet.kernels.endings import codes_of, sums_of
-from refnet.kernels.int8 import holds, pays, within
+from refnet.kernels.int8 import channelwise, holds, pays, within
 from refnet.kernels.places import Bytes, Int64Array, Maps, Windows
 from refnet.kernels.tile import COMPILED, PAIRS, WIDE
 from refnet.program import INT16, Constant, Conv, TensorType
@@ -35,7 +35,8 @@ _sums_nest, _codes_nest = sums_of(PAIRS), codes_of(PAIRS, tile.INT16)
 
 
 def _applies(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> bool:
-    return COMPILED and holds(INT16, w) and within(x, INT16)
+    fits = holds(INT16, w) and within(x, INT16)
+    return COMPILED and fits and not channelwise(op, x, w)
 
 
 def prepare(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> Step:

@@ -7,10 +7,10 @@
                 acc += dot(a[place + tap[t] + k], w[b, t, k])
             out = acc, or the code that requantizing makes of it
 
-The instruction takes unsigned bytes of the input. A signed code is held as code + 128, its byte with
-the top bit turned over, and the sum is too large by 128 times the sum of the weights, which goes
-into ``start``; the border around a map is then 128. Sums wrap at 32 bits on the way, and since the
-true sum fits [1.3.1] it is what remains.
+The instruction takes unsigned bytes of the input. A signed code is held as code + 128, its byte
+with the top bit turned over, and the sum is too large by 128 times the sum of the weights, which
+goes into ``start``; the border around a map is then 128. Sums wrap at 32 bits on the way, and since
+the true sum fits [1.3.1] it is what remains.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from refnet.kernels._kernel import Kernel, Step
 from refnet.kernels.direct import Direct, step
 from refnet.kernels.endings import codes_of, sums_of
 from refnet.kernels.places import Bytes, Int64Array, Maps, Windows
-from refnet.kernels.tile import BYTES
 from refnet.kernels.tiers import Tier
+from refnet.kernels.tile import BYTES
 from refnet.program import INT8, UINT8, Constant, Conv, IntType, TensorType
 
 #: Vectors and places of a tile: 14 sums of the 32 registers, and twice as many products as loads.
@@ -41,7 +41,13 @@ _sums_nest, _codes_nest = sums_of(BYTES), codes_of(BYTES, tile.INT8)
 
 
 def _applies(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> bool:
-    return holds(INT8, w) and any(within(x, kind) for kind in (UINT8, INT8))
+    fits = holds(INT8, w) and any(within(x, kind) for kind in (UINT8, INT8))
+    return fits and not channelwise(op, x, w)
+
+
+def channelwise(op: Conv, x: TensorType, w: Constant) -> bool:
+    """Whether every channel has its own filter: tiles are laid out for ``depthwise`` then."""
+    return op.groups == x.shape[0] == w.shape[0] > 1
 
 
 def holds(kind: IntType, w: Constant) -> bool:
@@ -57,7 +63,8 @@ def within(x: TensorType, kind: IntType) -> bool:
 def pays(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> bool:
     """Whether tiles are full enough."""
     maps = Maps(channels=x.shape[0], size=(x.shape[1], x.shape[2]))
-    windows = Windows(op=op, maps=maps, kernel=w.shape[2:], filters=w.shape[0])
+    kernel = (w.shape[2], w.shape[3])
+    windows = Windows(op=op, maps=maps, kernel=kernel, filters=w.shape[0])
     return windows.used >= LEAST_USED
 
 

@@ -68,7 +68,8 @@ class Maps:
 
     def view(self, buffer: Bytes, images: int, dtype: Any) -> NDArray[Any]:
         """The maps in ``buffer`` as an array (images, H, W, C), without the border."""
-        whole = buffer[: images * self.image_bytes].view(dtype).reshape(images, *self.shape)
+        room = buffer[: images * self.image_bytes]
+        whole: NDArray[Any] = room.view(dtype).reshape(images, *self.shape)
         (top, _), (left, _) = self.border
         return whole[:, top : top + self.size[0], left : left + self.size[1]]
 
@@ -76,7 +77,7 @@ class Maps:
         """The offset of every place inside the border: (images * H * W,)."""
         (top, _), (left, _) = self.border
         first = top * self.row_bytes + left * self.place_bytes
-        return first + _grid(self, images, self.size, (1, 1))
+        return _grid(self, images, self.size, (1, 1)) + np.int64(first)
 
 
 def _grid(maps: Maps, images: int, size: Pair, stride: Pair) -> Int64Array:
@@ -173,7 +174,7 @@ class Windows:
         )
         filled[:, : runs.shape[1], :, : runs.shape[3]] = runs
         split = filled.reshape(-1, LANES, len(self.taps), self.words, per_word)
-        return np.ascontiguousarray(split.transpose(0, 2, 3, 1, 4))
+        return aligned(split.transpose(0, 2, 3, 1, 4))
 
     def by_lane(self, values: NDArray[Any], dtype: Any) -> NDArray[Any]:
         """values (F,) -> (vectors * 16,), each where its lane is; zeros in lanes without filter."""
@@ -205,6 +206,15 @@ class Windows:
                 rows.append((vector, count, read * self.maps.itemsize, channel, lanes))
                 v += count
         return np.array(rows, dtype=np.int64)
+
+
+def aligned(array: NDArray[Any]) -> NDArray[Any]:
+    """A contiguous copy that begins at a multiple of 64 bytes: no vector crosses a cache line."""
+    room = np.empty(array.nbytes + SLACK_BYTES, dtype=np.uint8)
+    first = -room.ctypes.data % SLACK_BYTES
+    copy = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 def repeated(offsets: Int64Array, pixels: int) -> Int64Array:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llvmlite import ir
-from numba import config
+from numba.core import config
 
 from refnet.kernels.tiers import Tier, highest
 
@@ -41,7 +41,7 @@ ONE_PLACE_VECTORS = 4
 _BLOCK_NUMBERS = 5
 
 #: Whether anything is compiled: without the compiler there are no vectors.
-COMPILED = not config.DISABLE_JIT
+COMPILED = not config.DISABLE_JIT  # type: ignore[attr-defined]
 #: Whether a vector of 16 words is one register.
 WIDE = highest() >= Tier.AVX512
 
