@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from refnet.kernels import KERNELS, choose, execute, pooling
 from refnet.kernels.dispatch import plain
-from refnet.kernels.tiers import highest
+from refnet.kernels.tiers import Tier, highest
 from refnet.laws.arrays import arrays_of, filled
 from refnet.laws.operations import STRATEGIES, Operation, operations
 from refnet.program import (
@@ -94,7 +94,7 @@ def worded(draw: st.DrawFn) -> Operation:
 
 @given(worded())
 def test_bit_planes_fill_words_to_any_degree(case):
-    assert choose(case.op, case.operands).name == "bitserial"
+    assert choose(case.op, case.operands, Tier.PORTABLE).name == "bitserial"
     assert {"bitserial", "ternary", "conv"} < set(outcomes(case))
     check(case)
 
@@ -144,14 +144,14 @@ def test_kernel_is_chosen_by_values():
     x8, x2 = (TensorType(type=kind, shape=(32, 3, 3)) for kind in (UINT8, UINT2))
     trits = Constant(type=INT8, array=np.ones((2, 32, 1, 1), dtype=np.int8))
     bytes_ = constant(np.full((2, 32, 1, 1), 2))
-    assert choose(Conv(), (x2, trits)).name == "bitserial"
+    assert choose(Conv(), (x2, trits), Tier.PORTABLE).name == "bitserial"
     # Without the compiler the kernels that are code of vectors step aside.
-    assert choose(Conv(), (x8, trits)).name in ({"ternary"} if NO_JIT else {"int8", "int16"})
-    assert choose(Conv(), (x2, bytes_)).name in ({"conv"} if NO_JIT else {"int8", "int16"})
+    assert choose(Conv(), (x8, trits), Tier.PORTABLE).name in ({"ternary"} if NO_JIT else {"int8", "int16"})
+    assert choose(Conv(), (x2, bytes_), Tier.PORTABLE).name in ({"conv"} if NO_JIT else {"int8", "int16"})
     thin = TensorType(type=UINT2, shape=(1, 3, 3)), constant(np.ones((2, 1, 1, 1), dtype=np.int8))
-    assert choose(Conv(), thin).name == "ternary"
+    assert choose(Conv(), thin, Tier.PORTABLE).name == "ternary"
     wide = TensorType(type=IntType(lo=0, hi=2**17), shape=(32, 3, 3))
-    assert choose(Conv(), (wide, bytes_)).name == "conv"
+    assert choose(Conv(), (wide, bytes_), Tier.PORTABLE).name == "conv"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_bit_planes_and_trits_stop_where_their_ranges_do(x_type, least, most, ke
     x = TensorType(type=IntType.parse(x_type), shape=(32, 2, 2))
     w = constant(np.array([least, most] * 32).reshape(2, 32, 1, 1))
     swift = set() if NO_JIT or kernel == "bitserial" else {"int8", "int16"}
-    assert choose(Conv(), (x, w)).name in swift | {kernel}
+    assert choose(Conv(), (x, w), Tier.PORTABLE).name in swift | {kernel}
     values = filled(np.random.default_rng(1), x.type, (2, *x.shape), "uniform")
     check(Operation(op=Conv(), operands=(x, w), activations=(values,)))
 

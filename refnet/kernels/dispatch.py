@@ -12,6 +12,7 @@ from refnet.kernels import (
     int8,
     int16,
     pooling,
+    popcount,
     requantize,
     ternary,
     threshold,
@@ -31,6 +32,7 @@ from refnet.program import (
 
 #: Every kernel. Of those that apply and pay the first is taken, so the special ones come first.
 KERNELS: tuple[Kernel, ...] = (
+    popcount.KERNEL,
     bitserial.KERNEL,
     depthwise.KERNEL,
     int8.KERNEL,
@@ -53,8 +55,9 @@ def choose(op: Op, operands: tuple[Operand, ...], tier: Tier | None = None) -> K
 
     Only kernels whose code ``tier`` may run are looked at (default: ``tiers.current()``).
 
-    A convolution with ternary weights goes to ``bitserial`` where activations are unsigned with 1
-    to 4 bits and a group has enough channels, else to ``ternary``; any other to ``conv``. Weights
+    A convolution with ternary weights goes to ``popcount`` or ``bitserial`` where activations are
+    unsigned with 1 to 4 bits and a group has enough channels, else to ``ternary``; any other to
+    ``conv``. Weights
     are judged by their values, not by their declared type.
     """
     tier = current() if tier is None else tier
