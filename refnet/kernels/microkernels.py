@@ -207,21 +207,21 @@ def count_pixel(
 
 @intrinsic(prefer_literal=True)
 def pack_codes(
-    typing: Any, values: Any, thresholds: Any, bits: Any, plane_bytes: Any, out: Any
+    typing: Any, values: Any, thresholds: Any, flip: Any, bits: Any, plane_bytes: Any, out: Any
 ) -> Any:
     """Codes of values[LANES] against thresholds[2**bits - 1, LANES], as one word a plane.
 
     A code counts the thresholds passed; as they ascend, its bits follow from a binary search:
     the highest from the middle threshold, each other one from the threshold that those before
-    select. The comparison's mask is the packed word.
+    select. The comparison's mask is the packed word; bits of ``flip`` turn the codes of lanes over.
     """
     if not isinstance(bits, types.IntegerLiteral):
         raise TypingError("pack_codes: bits must be a literal")
     count = bits.literal_value
 
     def emit(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-        values, thresholds, _, plane_bytes, out = arguments
-        words = [_INT32(0)] * count
+        values, thresholds, flip, _, plane_bytes, out = arguments
+        words = [builder.trunc(flip, _INT32)] * count
         for h in range(_HALVES):
             x = _load(builder, values, _VECTOR, h * _VECTOR_BYTES)
             masks: list[Value] = []
@@ -236,12 +236,12 @@ def pack_codes(
                     found = [builder.select(mask, high, low) for low, high in pairs]
                 masks.append(builder.icmp_signed(">=", x, found[0]))
                 half = builder.zext(builder.bitcast(masks[-1], _INT16), _INT32)
-                words[b] = builder.or_(words[b], builder.shl(half, _INT32(h * _WIDTH)))
+                words[b] = builder.xor(words[b], builder.shl(half, _INT32(h * _WIDTH)))
         for b, word in enumerate(words):
             _store(builder, word, out, builder.mul(plane_bytes, _INT64(b)))
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64, bits, types.int64, types.int64), emit
+    return types.void(*[types.int64] * 3, bits, *[types.int64] * 2), emit
 
 
 @intrinsic

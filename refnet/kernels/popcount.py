@@ -21,7 +21,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from refnet.compiled import compiled
 from refnet.kernels._kernel import Kernel, Step
@@ -83,9 +82,9 @@ def fits(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> boo
     return narrow and is_ternary(w) and (2**MOST_BITS - 1) * K < 2**30
 
 
-def counter(op: Conv, planes: Planes, w: Constant, b: Constant | None, sign: IntArray) -> Counter:
-    """Pack the weights for activations in ``planes``; ``sign`` (F,) negates filters."""
-    codes = w.array.astype(np.int64) * sign.reshape(-1, 1, 1, 1)
+def counter(op: Conv, planes: Planes, w: Constant, b: Constant | None = None) -> Counter:
+    """Pack the weights for activations that lie in ``planes``."""
+    codes = w.array.astype(np.int64)
     filters, per_group, rows, columns = codes.shape
     blocks = blocks_of(filters)
     group = np.arange(filters) // (filters // op.groups)
@@ -103,7 +102,7 @@ def counter(op: Conv, planes: Planes, w: Constant, b: Constant | None, sign: Int
     offsets = taps.reshape(-1, 1) * planes.pixel_words + np.arange(span)
     minus = (codes < 0).sum(axis=(1, 2, 3))
     constant = np.zeros(blocks * LANES, dtype=np.int64)
-    constant[:filters] = sign * bias_of(w, b) - (2**planes.bits - 1) * minus
+    constant[:filters] = bias_of(w, b) - (2**planes.bits - 1) * minus
     return Counter(
         planes=planes, weights=weights, offsets=(4 * offsets.reshape(-1)).astype(np.int32),
         first=first.astype(np.int64), constant=constant,
@@ -159,25 +158,35 @@ def _count(
 
 
 @compiled
-def _pack_code(values: int, thresholds: int, bits: int, plane_bytes: int, out: int) -> None:
+def _pack_code(
+    values: int, thresholds: int, flip: int, bits: int, plane_bytes: int, out: int
+) -> None:
     if bits == 1:
-        pack_codes(values, thresholds, 1, plane_bytes, out)
+        pack_codes(values, thresholds, flip, 1, plane_bytes, out)
     elif bits == 2:
-        pack_codes(values, thresholds, 2, plane_bytes, out)
+        pack_codes(values, thresholds, flip, 2, plane_bytes, out)
     elif bits == 3:
-        pack_codes(values, thresholds, 3, plane_bytes, out)
+        pack_codes(values, thresholds, flip, 3, plane_bytes, out)
     else:
-        pack_codes(values, thresholds, 4, plane_bytes, out)
+        pack_codes(values, thresholds, flip, 4, plane_bytes, out)
+
+
+@compiled
+def _aim(x: Words, windows: Int64Array, tile: int, count: int, pixels: Int64Array) -> None:
+    """Addresses of the windows of a tile; one that is not full repeats its last window."""
+    for q in range(TILE):
+        pixels[q] = x.ctypes.data + 4 * windows[tile + min(q, count - 1)]
 
 
 @compiled
 def convolve_codes(
     x: Words, windows: Int64Array, start: int, stop: int, offsets: Int32Array, first: Int64Array,
-    weights: Words, thresholds: Int32Array, bits: int, out: Words, places: Int64Array,
+    weights: Words, thresholds: Int32Array, flips: Int64Array, bits: int, out: Words,
+    places: Int64Array,
 ) -> None:
     """Codes of pixels ``start`` to ``stop``, packed into planes ``out`` at words ``places``.
 
-    ``thresholds`` (blocks, 2**bits - 1, LANES) are those of the popcounts.
+    ``thresholds`` (blocks, 2**bits - 1, LANES) are those of the popcounts, see ``fused.staircase``.
     """
     planes, plane_bytes, out_bytes = x.shape[3], 4 * x.shape[4], 4 * out.shape[4]
     sums, pixels = np.empty((TILE, LANES), np.int32), np.empty(TILE, np.int64)
@@ -186,8 +195,7 @@ def convolve_codes(
     for low in range(0, blocks, share):
         for tile in range(start, stop, TILE):
             count = min(TILE, stop - tile)
-            for q in range(TILE):
-                pixels[q] = x.ctypes.data + 4 * windows[tile + min(q, count - 1)]
+            _aim(x, windows, tile, count, pixels)
             for block in range(low, min(low + share, blocks)):
                 _count(
                     pixels, count, 4 * first[block], offsets, weights[block], planes, plane_bytes,
@@ -195,8 +203,8 @@ def convolve_codes(
                 )
                 for q in range(count):
                     _pack_code(
-                        sums[q].ctypes.data, thresholds[block].ctypes.data, bits, out_bytes,
-                        out.ctypes.data + 4 * (places[tile + q] + block),
+                        sums[q].ctypes.data, thresholds[block].ctypes.data, flips[block], bits,
+                        out_bytes, out.ctypes.data + 4 * (places[tile + q] + block),
                     )
 
 
@@ -213,8 +221,7 @@ def convolve_sums(
     for low in range(0, blocks, share):
         for tile in range(start, stop, TILE):
             count = min(TILE, stop - tile)
-            for q in range(TILE):
-                pixels[q] = x.ctypes.data + 4 * windows[tile + min(q, count - 1)]
+            _aim(x, windows, tile, count, pixels)
             for block in range(low, min(low + share, blocks)):
                 _count(
                     pixels, count, 4 * first[block], offsets, weights[block], planes, plane_bytes,
@@ -226,6 +233,48 @@ def convolve_sums(
                         out[tile + q, LANES * block + f] = np.int32(total)
 
 
+@compiled
+def convolve_rows(
+    x: Words, windows: Int64Array, start: int, stop: int, offsets: Int32Array, first: Int64Array,
+    weights: Words, scaling: Int32Array, ranges: Int64Array, addend: Int32Array, rows: Int32Array,
+    thresholds: Int32Array, flips: Int64Array, bits: int, out: Words, places: Int64Array,
+) -> None:
+    """Sums rescaled, then ``addend`` added and clamped, to ``rows``; then their codes.
+
+    ``scaling`` (blocks, 6, LANES) as ``rescale`` takes it, ``ranges`` the bounds of both clamps.
+    An ``addend`` without rows adds nothing, ``rows`` without rows are not kept, and 0 ``bits``
+    make no codes.
+    """
+    planes, plane_bytes, out_bytes = x.shape[3], 4 * x.shape[4], 4 * out.shape[4]
+    sums, pixels = np.empty((TILE, LANES), np.int32), np.empty(TILE, np.int64)
+    blocks = weights.shape[0]
+    share = max(1, _SHARE_BYTES // (_BLOCK_BYTES * weights.shape[1]))
+    for low in range(0, blocks, share):
+        for tile in range(start, stop, TILE):
+            count = min(TILE, stop - tile)
+            _aim(x, windows, tile, count, pixels)
+            for block in range(low, min(low + share, blocks)):
+                _count(
+                    pixels, count, 4 * first[block], offsets, weights[block], planes, plane_bytes,
+                    sums,
+                )
+                for q in range(count):
+                    y = sums[q].ctypes.data
+                    if len(rows):
+                        y = rows.ctypes.data + 4 * (rows.shape[1] * (tile + q) + LANES * block)
+                    rescale(
+                        sums[q].ctypes.data, scaling[block].ctypes.data, ranges[0], ranges[1], y
+                    )
+                    if len(addend):
+                        other = 4 * (addend.shape[1] * (tile + q) + LANES * block)
+                        add_saturated(y, addend.ctypes.data + other, ranges[2], ranges[3], y)
+                    if bits:
+                        _pack_code(
+                            y, thresholds[block].ctypes.data, flips[block], bits, out_bytes,
+                            out.ctypes.data + 4 * (places[tile + q] + block),
+                        )
+
+
 # --- as a kernel of one operator ----------------------------------------------------------------
 
 
@@ -233,7 +282,7 @@ def prepare(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> 
     """Pack the weights; each call packs its images and turns rows into maps again."""
     kernel = (w.shape[2], w.shape[3])
     size = output_size(x.shape[1:], kernel, op.stride, op.padding, op.dilation)
-    made = counter(op, planes_for(x, reach(op, x, kernel)), w, b, np.ones(w.shape[0], np.int64))
+    made = counter(op, planes_for(x, reach(op, x, kernel)), w, b)
     constant = made.constant.astype(np.int32)
 
     def step(activations: tuple[IntArray, ...], out: IntArray) -> None:
