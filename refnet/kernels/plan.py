@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -90,7 +91,7 @@ def compile(program: Program, *, threads: int = 1, tier: Tier | str | None = Non
     )
 
 
-def _maker(assembly: Assembly):
+def _maker(assembly: Assembly) -> Callable[[], Arrays]:
     places = {place for stage in assembly.stages for place in stage.writes}
     types, layouts = assembly.program.types, assembly.layouts
 
