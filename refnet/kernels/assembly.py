@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from refnet.kernels import int8
+from refnet.kernels.actions import Action, carried_out, turn
+from refnet.kernels.bytewise import eight_bit, pool
 from refnet.kernels.dispatch import choose
-from refnet.kernels.fused import Group, match, readers_of, scaling, staircase
-from refnet.kernels.layouts import (
-    Planes,
-    maps_to_rows,
-    planes_for,
-    reach,
-    rows_to_maps,
-    widest,
-)
-from refnet.kernels.forms import Form, Place
-from refnet.kernels.popcount import convolve_codes, convolve_rows, convolve_sums, counter
+from refnet.kernels.forms import Form, Place, positions
+from refnet.kernels.fused import Group, match, readers_of, staircase
+from refnet.kernels.layouts import Planes, planes_for, reach, widest
+from refnet.kernels.popcount import pack_rows
 from refnet.kernels.tiers import Tier
-from refnet.program import Constant, Conv, Node, Program, TensorType
+from refnet.program import Constant, Conv, MaxPool, Node, Program, Requantize, Threshold
 from refnet.program.window import Pads
 
-#: What a stage does: (arrays read, arrays written, images).
-Action = Callable[[tuple[NDArray[Any], ...], tuple[NDArray[Any], ...], int], None]
-
 _NO_PADS: Pads = ((0, 0), (0, 0))
-_NO_ROWS = np.zeros((0, 0), dtype=np.int32)
-_NO_WORDS = np.zeros((0, 0, 0, 0, 0), dtype=np.uint32)
-_NOWHERE = np.zeros(0, dtype=np.int64)
-_NO_STEPS = np.zeros((1, 0, 0), dtype=np.int32)
-_FULL = (-(2**31), 2**31 - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +49,11 @@ class Assembly:
         self._made.add((program.input, "plain"))
         for node in program.nodes:
             group = groups.get(node.name)
-            if group is None:
+            if group is not None:
+                if node.name == group.sums:    # whoever reads the sums comes after this node
+                    self._add_group(group)
+            elif not (self._add_eight_bit(node) or self._add_pool(node) or self._add_codes(node)):
                 self._add_plain(node)
-            elif node.name == group.sums:    # whoever reads the sums comes after this node
-                self._add_group(group)
         self._need(program.output, "plain")
 
     def _lay_out(self, groups: dict[str, Group]) -> None:
@@ -94,31 +79,13 @@ class Assembly:
         place: Place = (name, form)
         if place in self._made:
             return place
-        source: Form = next(f for f in ("plain", "rows", "planes") if (name, f) in self._made)
-        if "plain" not in (source, form):
+        forms: tuple[Form, ...] = ("plain", "bytes", "rows", "planes")
+        source = next(f for f in forms if (name, f) in self._made)
+        if "plain" not in (source, form) and (source, form) != ("bytes", "rows"):
             source = self._need(name, "plain")[1]
-        self._append((), f"{source} to {form}", ((name, source),), (place,), self._turn(name, form))
+        action = turn(self.program.types[name], source, form, self.layouts.get(name))
+        self._append((), f"{source} to {form}", ((name, source),), (place,), action)
         return place
-
-    def _turn(self, name: str, form: Form) -> Action:
-        kind, layout = self.program.types[name], self.layouts.get(name)
-        C = kind.shape[0]
-
-        def pack(reads: Any, writes: Any, images: int) -> None:
-            assert layout is not None
-            layout.pack(reads[0][:images], writes[0])
-
-        def to_rows(reads: Any, writes: Any, images: int) -> None:
-            maps_to_rows(reads[0][:images].reshape(images, C, -1), writes[0])
-
-        def to_plain(reads: Any, writes: Any, images: int) -> None:
-            if reads[0].ndim == 5:
-                assert layout is not None
-                layout.unpack(reads[0], writes[0][:images])
-            else:
-                rows_to_maps(reads[0], writes[0][:images].reshape(images, C, -1))
-
-        return {"planes": pack, "rows": to_rows, "plain": to_plain}[form]
 
     def _append(
         self, nodes: tuple[str, ...], kernel: str, reads: tuple[Place, ...],
@@ -142,8 +109,68 @@ class Assembly:
 
         self._append((node.name,), kernel.name, reads, ((node.name, "plain"),), action)
 
-    def _add_group(self, group: Group) -> None:
+    def _reader(self, name: str) -> Node | None:
+        """The only reader of a value."""
+        readers = readers_of(self.program)[name]
+        return readers[0] if len(readers) == 1 else None
+
+    def _add_eight_bit(self, node: Node) -> bool:
+        """A Requantize to unsigned bytes takes the 8-bit convolution before it along."""
+        program, op = self.program, node.op
+        if isinstance(op, Conv):
+            then = self._reader(node.name)
+            return then is not None and self._is_eight_bit(node, then)
+        conv = next((n for n in program.nodes if n.name == node.inputs[0]), None)
+        if conv is None or self._reader(conv.name) is not node or not self._is_eight_bit(conv, node):
+            return False
+        assert isinstance(op, Requantize) and isinstance(conv.op, Conv)
+        x, *held = conv.inputs
+        action = eight_bit(
+            conv.op, op, program.types[x], tuple(map(self.constant, held)),
+            *map(self.constant, node.inputs[1:]),
+        )
+        self._append(
+            (conv.name, node.name), "int8", (self._need(x, "plain"),), ((node.name, "bytes"),),
+            action,
+        )
+        return True
+
+    def _is_eight_bit(self, conv: Node, then: Node) -> bool:
+        op, operands = then.op, self.program.operands(conv)
+        if not (isinstance(conv.op, Conv) and isinstance(op, Requantize)):
+            return False
+        unsigned = op.type.lo >= 0 and op.type.hi <= 255
+        return unsigned and choose(conv.op, operands, self.tier) is int8.KERNEL
+
+    def _add_pool(self, node: Node) -> bool:
+        """A MaxPool of what lies in bytes."""
+        x = node.inputs[0]
+        if not (isinstance(node.op, MaxPool) and (x, "bytes") in self._made):
+            return False
         types = self.program.types
+        action = pool(node.op, types[x], types[node.name])
+        self._append((node.name,), "max_pool", ((x, "bytes"),), ((node.name, "bytes"),), action)
+        return True
+
+    def _add_codes(self, node: Node) -> bool:
+        """A Threshold whose codes a convolution reads in planes, of what lies in bytes or rows."""
+        x, layout = node.inputs[0], self.layouts.get(node.name)
+        here = {(x, "bytes"), (x, "rows")} & self._made
+        if not (isinstance(node.op, Threshold) and layout is not None and here):
+            return False
+        t, sign = (self.constant(name) for name in node.inputs[1:])
+        steps, flips = staircase(t, sign, self.program.types[x].type)
+        places, count = layout.insides(self.images), positions(self.program.types[x])
+
+        def action(reads: Any, writes: Any, images: int) -> None:
+            rows = reads[0].reshape(-1, reads[0].shape[-1])[: images * count]
+            pack_rows(rows, steps, flips, layout.bits, writes[0], places)
+
+        read = self._need(x, "rows")
+        self._append((node.name,), "popcount", (read,), ((node.name, "planes"),), action)
+        return True
+
+    def _add_group(self, group: Group) -> None:
         reads = [self._need(group.conv.inputs[0], "planes")]
         writes: list[Place] = []
         if group.addend is not None:
@@ -152,10 +179,7 @@ class Assembly:
             writes.append((group.sums, "rows"))
         if group.threshold is not None:
             writes.append((group.threshold.name, "planes"))
-        make = _codes if group.requantize is None and group.threshold else _sums
-        if group.requantize is not None:
-            make = _rows
-        action = make(self, group, types[group.conv.name])
+        action = carried_out(self.program, group, self.layouts, self.images)
         names = tuple(node.name for node in group.nodes)
         self._append(names, "popcount", tuple(reads), tuple(writes), action)
 
@@ -166,86 +190,3 @@ class Assembly:
     def constant(self, name: str) -> Constant:
         """A constant of the program."""
         return self.program.constants[name]
-
-    def stairs(self, group: Group, shift: Any = 0) -> tuple[Any, Any, int]:
-        """Thresholds, flips and bits of the group's codes; none where it makes none."""
-        if group.threshold is None:
-            return _NO_STEPS, _NOWHERE, 0
-        _, t, sign = group.threshold.inputs
-        x = self.program.types[group.sums].type
-        steps, flips = staircase(self.constant(t), self.constant(sign), x, shift)
-        return steps, flips, self.layouts[group.threshold.name].bits
-
-    def outlets(self, group: Group) -> NDArray[np.int64]:
-        """The words of the pixels that the group's codes go to."""
-        if group.threshold is None:
-            return _NOWHERE
-        return self.layouts[group.threshold.name].insides(self.images)
-
-
-def _ready(plan: Assembly, group: Group, result: TensorType) -> tuple[Any, Any]:
-    """The packed convolution, and its windows for the most images."""
-    x, *held = group.conv.inputs
-    op = group.conv.op
-    assert isinstance(op, Conv)
-    made = counter(op, plan.layouts[x], *(plan.constant(name) for name in held))
-    return made, made.planes.windows(plan.images, op, (result.shape[1], result.shape[2]))
-
-
-def _codes(plan: Assembly, group: Group, result: TensorType) -> Action:
-    """Conv and Threshold."""
-    made, windows = _ready(plan, group, result)
-    steps, flips, bits = plan.stairs(group, made.constant[: result.shape[0]])
-    places, count = plan.outlets(group), result.shape[1] * result.shape[2]
-
-    def action(reads: Any, writes: Any, images: int) -> None:
-        convolve_codes(
-            reads[0], windows, 0, images * count, made.offsets, made.first, made.weights, steps,
-            flips, bits, writes[0], places,
-        )
-
-    return action
-
-
-def _sums(plan: Assembly, group: Group, result: TensorType) -> Action:
-    """Conv alone."""
-    made, windows = _ready(plan, group, result)
-    constant, count = made.constant.astype(np.int32), result.shape[1] * result.shape[2]
-
-    def action(reads: Any, writes: Any, images: int) -> None:
-        rows = writes[0].reshape(-1, len(constant))
-        convolve_sums(
-            reads[0], windows, 0, images * count, made.offsets, made.first, made.weights, constant,
-            rows,
-        )
-
-    return action
-
-
-def _rows(plan: Assembly, group: Group, result: TensorType) -> Action:
-    """Conv and Requantize, and all that may follow."""
-    made, windows = _ready(plan, group, result)
-    assert group.requantize is not None
-    op, (_, mult, shift) = group.requantize.op, group.requantize.inputs
-    scale = scaling(op, plan.constant(mult), plan.constant(shift), made.constant)
-    clamp = _FULL if group.clamp is None else _bounds(group.clamp)
-    ranges = np.array([*_bounds(group.requantize), *clamp], dtype=np.int64)
-    steps, flips, bits = plan.stairs(group)
-    places, count, lanes = plan.outlets(group), result.shape[1] * result.shape[2], made.constant.size
-
-    def action(reads: Any, writes: Any, images: int) -> None:
-        addend = reads[1].reshape(-1, lanes) if len(reads) > 1 else _NO_ROWS
-        keeps = writes[0].ndim == 3
-        rows = writes[0].reshape(-1, lanes) if keeps else _NO_ROWS
-        words = writes[-1] if bits else _NO_WORDS
-        convolve_rows(
-            reads[0], windows, 0, images * count, made.offsets, made.first, made.weights, scale,
-            ranges, addend, rows, steps, flips, bits, words, places,
-        )
-
-    return action
-
-
-def _bounds(node: Node) -> tuple[int, int]:
-    kind = node.op.type
-    return kind.lo, kind.hi

@@ -1,7 +1,7 @@
 """Where the values of a plan lie: each in one or more forms, in buffers made once.
 
 A form is a layout: ``plain`` is (N, C, H, W) as operators have it, ``planes`` and ``rows`` are those
-of ``layouts``. A workspace holds one array a place; calls that run at the same time have workspaces
+of ``layouts``, ``bytes`` is (N, H, W, C) of unsigned 8-bit codes as ``places`` has it. A workspace holds one array a place; calls that run at the same time have workspaces
 of their own.
 """
 
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from refnet.kernels.layouts import Planes, aligned, blocks_of
 from refnet.kernels.microkernels import LANES
+from refnet.kernels.places import Maps
 from refnet.program import TensorType
 
-Form = Literal["plain", "planes", "rows"]
+Form = Literal["plain", "planes", "rows", "bytes"]
 #: A value in a form.
 Place = tuple[str, Form]
 Arrays = dict[Place, NDArray[Any]]
@@ -30,6 +31,12 @@ def positions(kind: TensorType) -> int:
     return kind.elements // kind.shape[0]
 
 
+def bytes_of(kind: TensorType) -> Maps:
+    """The layout of bytes of a map (C, H, W)."""
+    C, H, W = kind.shape
+    return Maps(channels=C, size=(H, W))
+
+
 def buffer(kind: TensorType, form: Form, planes: Planes | None, images: int) -> NDArray[Any]:
     """Memory for ``images`` values of ``kind`` in ``form``."""
     if form == "planes":
@@ -38,6 +45,8 @@ def buffer(kind: TensorType, form: Form, planes: Planes | None, images: int) -> 
     if form == "rows":
         lanes = LANES * blocks_of(kind.shape[0])
         return aligned((images, positions(kind), lanes), np.int32)
+    if form == "bytes":
+        return bytes_of(kind).buffer(images)
     return aligned((images, *kind.shape), kind.type.dtype)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from refnet.kernels.layouts import Int32Array, Int64Array, aligned, blocks_of
 from refnet.kernels.microkernels import LANES
-from refnet.kernels.popcount import MOST_BITS, fits
+from refnet.kernels.popcount import KERNEL, MOST_BITS
 from refnet.kernels.tiers import Tier
 from refnet.program import (
     Add,
@@ -80,7 +80,7 @@ def match(program: Program, tier: Tier) -> dict[str, Group]:
     if tier < Tier.AVX512:
         return found
     for node in program.nodes:
-        if isinstance(node.op, Conv) and fits(node.op, *program.operands(node)):
+        if isinstance(node.op, Conv) and _counts(program, node):
             group = _grown(program, node, readers, found)
             found.update((member.name, group) for member in group.nodes)
     return found
@@ -109,6 +109,10 @@ def _grown(program: Program, conv: Node, readers: Readers, taken: dict[str, Grou
     if len(steps) == 1 and not (kept and group.requantize is None):
         group = replace(group, threshold=steps[0])
     return group
+
+
+def _counts(program: Program, node: Node) -> bool:
+    return bool(KERNEL.applies(node.op, *program.operands(node)))
 
 
 def _makes_few_bits(program: Program, node: Node) -> bool:

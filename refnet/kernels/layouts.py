@@ -35,7 +35,8 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     held = np.zeros(size + ALIGNMENT, dtype=np.uint8)
     first = -held.ctypes.data % ALIGNMENT
-    return held[first : first + size].view(dtype).reshape(shape)
+    room: NDArray[Any] = held[first : first + size].view(dtype).reshape(shape)
+    return room
 
 
 def blocks_of(channels: int) -> int:
@@ -119,7 +120,7 @@ def widest(first: Pads, second: Pads) -> Pads:
 
 
 def reach(op: Conv, x: TensorType, kernel: tuple[int, int]) -> Pads:
-    """The border that windows of ``op`` really touch: padding that no window reaches is left out."""
+    """The border that windows of ``op`` touch: padding that no window reaches is left out."""
     size = output_size(x.shape[1:], kernel, op.stride, op.padding, op.dilation)
     pads = []
     for axis, n in enumerate(x.shape[1:]):

@@ -6,13 +6,13 @@ lanes, ``ctpop``), legal on any CPU; it is only fast where a vector popcount exi
 the kernels that use it ask for tier AVX512.
 
 A lane is an output channel; ``LANES`` of them, two vectors, make a block. The weights of a block
-are, for each word of the reduction, two masks of ``LANES`` words: not zero, then negative. Arguments
-are addresses (as integers), and counts that are at least 1.
+are, for each word of the reduction, two masks of ``LANES`` words: not zero, then negative.
+Arguments are addresses (as integers), and counts that are at least 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -129,7 +129,12 @@ def _offset(builder: Builder, offsets: Value, word: Value) -> Value:
 # --- the microkernels ---------------------------------------------------------------------------
 
 
-@intrinsic
+def _microkernel(function: Callable[..., Any]) -> Any:
+    """Make it callable from compiled functions of any module; integer constants stay literal."""
+    return intrinsic(prefer_literal=True)(function)
+
+
+@_microkernel
 def count_tile(
     typing: Any, pixels: Any, shift: Any, offsets: Any, weights: Any, words: Any, planes: Any,
     plane_bytes: Any, sums: Any,
@@ -169,7 +174,7 @@ def count_tile(
     return types.void(*[types.int64] * 8), emit
 
 
-@intrinsic(prefer_literal=True)
+@_microkernel
 def count_pixel(
     typing: Any, pixel: Any, offsets: Any, weights: Any, words: Any, planes: Any,
     plane_bytes: Any, sums: Any,
@@ -205,7 +210,7 @@ def count_pixel(
     return types.void(*[types.int64] * 4, planes, *[types.int64] * 2), emit
 
 
-@intrinsic(prefer_literal=True)
+@_microkernel
 def pack_codes(
     typing: Any, values: Any, thresholds: Any, flip: Any, bits: Any, plane_bytes: Any, out: Any
 ) -> Any:
@@ -244,7 +249,7 @@ def pack_codes(
     return types.void(*[types.int64] * 3, bits, *[types.int64] * 2), emit
 
 
-@intrinsic
+@_microkernel
 def rescale(typing: Any, sums: Any, constants: Any, lo: Any, hi: Any, out: Any) -> Any:
     """out[LANES] = saturate((x*mult + half - down) >> shift) of x = sums[LANES] + constant.
 
@@ -275,7 +280,7 @@ def rescale(typing: Any, sums: Any, constants: Any, lo: Any, hi: Any, out: Any) 
     return types.void(*[types.int64] * 5), emit
 
 
-@intrinsic
+@_microkernel
 def add_saturated(typing: Any, x: Any, y: Any, lo: Any, hi: Any, out: Any) -> Any:
     """out[LANES] = saturate(x[LANES] + y[LANES])."""
 

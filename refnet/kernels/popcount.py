@@ -10,8 +10,8 @@ is read or written:
                 codes or sums of the tile   thresholds, or rescale, add, clamp
 
 No window is ever copied: word k of a window lies ``offsets[k]`` behind its first word, for any
-kernel, stride and dilation. Groups need no loop either: a block of filters reads the words that hold
-the channels of any of its filters, and the masks of each filter are zero outside of its group.
+kernel, stride and dilation. Groups need no loop either: a block of filters reads the words that
+hold the channels of any of its filters, and masks of a filter are zero outside of its group.
 
 Sums of popcounts stay below 2**31 because (2**bits - 1) * K does, which ``applies`` asks for.
 """
@@ -273,6 +273,21 @@ def convolve_rows(
                             y, thresholds[block].ctypes.data, flips[block], bits, out_bytes,
                             out.ctypes.data + 4 * (places[tile + q] + block),
                         )
+
+
+@compiled
+def pack_rows(
+    rows: Int32Array, thresholds: Int32Array, flips: Int64Array, bits: int, out: Words,
+    places: Int64Array,
+) -> None:
+    """Codes of rows (P, lanes), packed into planes."""
+    out_bytes = 4 * out.shape[4]
+    for p in range(len(rows)):
+        for block in range(len(flips)):
+            _pack_code(
+                rows[p].ctypes.data + 4 * LANES * block, thresholds[block].ctypes.data,
+                flips[block], bits, out_bytes, out.ctypes.data + 4 * (places[p] + block),
+            )
 
 
 # --- as a kernel of one operator ----------------------------------------------------------------

@@ -48,7 +48,7 @@ def resnet18(
     net = _Chain(rng=rng, types={"image": TensorType(type=UINT8, shape=(3, size, size))})
     x = net.conv("stem", "image", filters, 7, stride=2, weights=SINT8)
     x = net.rescale("stem.scaled", x, UINT8)
-    x = net.add("stem.pooled", MaxPool(kernel=3, stride=2, padding=1), x)
+    x = net.add("stem.pooled", MaxPool(kernel=(3, 3), stride=(2, 2), padding=((1, 1), (1, 1))), x)
     codes = net.threshold("stem.codes", x, _SPREAD)
     for stage in range(4):
         for unit in range(2):
@@ -56,14 +56,18 @@ def resnet18(
             last = (stage, unit) == (3, 1)
             x, codes = net.unit(name, x, codes, filters << stage, stride, last)
     x = net.rescale("head.codes", x, UINT8, spread=_SPREAD, over=4 * _SPREAD)
-    x = net.add("head.sum", SumPool(kernel=net.types[x].shape[1:], stride=1), x)
-    places = int(np.prod(net.types["head.codes"].shape[1:]))
-    x = net.rescale("head.mean", x, UINT8, spread=1.0, over=float(places))
+    rows, columns = net.types[x].shape[1:]
+    x = net.add("head.sum", SumPool(kernel=(rows, columns), stride=(1, 1)), x)
+    x = net.rescale("head.mean", x, UINT8, spread=1.0, over=float(rows * columns))
     net.conv("scores", x, classes, 1, weights=SINT8, bias=True)
     return Program(
         name="resnet18", input="image", input_type=net.types["image"], nodes=tuple(net.nodes),
         constants=net.constants, output="scores",
     )
+
+
+def _conv(stride: int, pad: int) -> Conv:
+    return Conv(stride=(stride, stride), padding=((pad, pad), (pad, pad)))
 
 
 @dataclass(slots=True)
@@ -93,7 +97,7 @@ class _Chain:
         held = {"w": Constant(type=weights, array=w)}
         if bias:
             held["b"] = constant(self.rng.integers(-1000, 1001, size=filters))
-        return self.add(name, Conv(stride=stride, padding=kernel // 2), x, **held)
+        return self.add(name, _conv(stride, kernel // 2), x, **held)
 
     def deviation(self, name: str) -> float:
         """About the standard deviation of a convolution's sums, for inputs spread evenly."""
