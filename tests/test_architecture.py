@@ -44,8 +44,8 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "refnet.cli": (
         {
-            "hwsim", "refnet.compiler", "refnet.kernels", "refnet.laws", "refnet.methods",
-            "refnet.nn", "refnet.program", "refnet.vectors",
+            "hwsim", "refnet.compiled", "refnet.compiler", "refnet.kernels", "refnet.laws",
+            "refnet.methods", "refnet.nn", "refnet.program", "refnet.vectors",
         },
         set(),
     ),

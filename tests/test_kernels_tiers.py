@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 from conftest import NO_JIT
@@ -49,10 +50,37 @@ def test_without_the_jit_only_plain_kernels_run():
 
 def test_each_tier_contains_those_below():
     needs = [tiers._NEEDS[tier] for tier in Tier if tier]
-    assert all(low < high for low, high in zip(needs, needs[1:], strict=False))
+    assert all(low < high for low, high in pairwise(needs))
     for tier in Tier:
         assert tiers.best(tiers._NEEDS.get(tier, frozenset())) == tier
 
 
 def test_every_operator_has_a_kernel_for_any_cpu():
     assert {k.op for k in KERNELS} == {k.op for k in KERNELS if k.tier == Tier.PORTABLE}
+
+
+def test_a_warm_cache_is_hit(tmp_path):
+    code = (
+        "from refnet.compiled import cache_folder\n"
+        "from refnet.kernels import compile, popcount\n"
+        "from refnet.kernels.warm import program\n"
+        "import numpy as np\n"
+        "compile(program())(np.zeros((1, 3, 32, 32), np.uint8))\n"
+        "stats = popcount.pack_rows.stats\n"
+        "print(cache_folder(), sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))"
+    )
+    if NO_JIT or tiers.highest() < Tier.AVX512:
+        pytest.skip("nothing of this is compiled")
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    environment["XDG_CACHE_HOME"] = str(tmp_path)
+    seen = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+        )
+        assert not done.stderr
+        seen.append(done.stdout.split())
+    (folder, *cold), (again, *warm) = seen
+    assert folder == again
+    assert folder.startswith(str(tmp_path / "refnet"))
+    assert (cold, warm) == (["0", "1"], ["1", "0"])

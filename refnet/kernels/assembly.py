@@ -121,9 +121,12 @@ class Assembly:
             then = self._reader(node.name)
             return then is not None and self._is_eight_bit(node, then)
         conv = next((n for n in program.nodes if n.name == node.inputs[0]), None)
-        if conv is None or self._reader(conv.name) is not node or not self._is_eight_bit(conv, node):
+        if conv is None or self._reader(conv.name) is not node:
             return False
-        assert isinstance(op, Requantize) and isinstance(conv.op, Conv)
+        if not self._is_eight_bit(conv, node):
+            return False
+        assert isinstance(op, Requantize)
+        assert isinstance(conv.op, Conv)
         x, *held = conv.inputs
         action = eight_bit(
             conv.op, op, program.types[x], tuple(map(self.constant, held)),

@@ -1,8 +1,8 @@
 """Where the values of a plan lie: each in one or more forms, in buffers made once.
 
-A form is a layout: ``plain`` is (N, C, H, W) as operators have it, ``planes`` and ``rows`` are those
-of ``layouts``, ``bytes`` is (N, H, W, C) of unsigned 8-bit codes as ``places`` has it. A workspace holds one array a place; calls that run at the same time have workspaces
-of their own.
+A form is a layout: ``plain`` is (N, C, H, W) as operators have it, ``planes`` and ``rows`` are
+those of ``layouts``, ``bytes`` is (N, H, W, C) of unsigned 8-bit codes as ``places`` has it. A
+workspace holds one array a place; calls that run at the same time have workspaces of their own.
 """
 
 from __future__ import annotations

@@ -121,7 +121,8 @@ def _makes_few_bits(program: Program, node: Node) -> bool:
 
 def _only_clamps(program: Program, node: Node) -> bool:
     _, mult, shift = program.operands(node)
-    assert isinstance(mult, Constant) and isinstance(shift, Constant)
+    assert isinstance(mult, Constant)
+    assert isinstance(shift, Constant)
     return bool((mult.array == 1).all() and (shift.array == 0).all())
 
 
@@ -129,7 +130,8 @@ def _rescales_in_32_bits(program: Program, node: Node) -> bool:
     """Whether every product and its half stay below 2**31."""
     kind = program.types[node.inputs[0]].type
     _, mult, shift = program.operands(node)
-    assert isinstance(mult, Constant) and isinstance(shift, Constant)
+    assert isinstance(mult, Constant)
+    assert isinstance(shift, Constant)
     product = max(abs(kind.lo), abs(kind.hi)) * np.abs(mult.array.astype(np.int64))
     half = (np.int64(1) << shift.array.astype(np.int64)) >> 1
     return bool((product + half < 2**31).all() and shift.array.max() < 32)
@@ -159,7 +161,7 @@ def lanes(values: NDArray[np.int64], fill: int = 0) -> NDArray[np.int64]:
 def staircase(
     t: Constant, sign: Constant, x: IntType, shift: Int64Array | int = 0
 ) -> tuple[Int32Array, Int64Array]:
-    """Thresholds (blocks, 2**bits - 1, LANES) and flips (blocks,) of a Threshold on values of ``x``.
+    """Thresholds (blocks, 2**bits - 1, LANES) and flips (blocks,) of a Threshold on type ``x``.
 
     Where the sign is -1, sign*x >= t is x < 1 - t: thresholds of x in the other order, and the code
     turned over. Levels that the codes' bits have and ``t`` has not are passed by no value, or, if

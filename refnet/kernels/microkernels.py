@@ -98,7 +98,8 @@ def _splat(builder: Builder, scalar: Value) -> Value:
 def _ones(builder: Builder, vector: Value) -> Value:
     """Ones in each lane."""
     kind = ir.FunctionType(_VECTOR, [_VECTOR])
-    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.ctpop.v{_WIDTH}i32")
+    declared: Any = cgutils.get_or_insert_function
+    function = declared(builder.module, kind, f"llvm.ctpop.v{_WIDTH}i32")
     return builder.call(function, [vector])
 
 

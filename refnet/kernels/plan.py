@@ -1,4 +1,4 @@
-"""A program made ready: nodes fused, constants packed and buffers made once, images over threads."""
+"""A program made ready: nodes fused, constants packed, buffers made once, images over threads."""
 
 from __future__ import annotations
 

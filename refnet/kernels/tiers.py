@@ -10,9 +10,14 @@ from __future__ import annotations
 import os
 from enum import IntEnum
 from functools import cache
+from typing import Any
 
 from numba import config
-from numba.core.codegen import get_host_cpu_features
+from numba.core import codegen
+
+#: Settings are made at run time, so a type checker cannot see them.
+_OPTIONS: Any = config
+_HOST_FEATURES: Any = codegen.get_host_cpu_features
 
 #: The tier kernels are chosen for, where it is to be lower than the CPU allows.
 VARIABLE = "REFNET_TIER"
@@ -44,7 +49,7 @@ RESTRICTIONS: dict[Tier, dict[str, str]] = {
 
 def features() -> frozenset[str]:
     """Features of the CPU for which the JIT compiles, after ``NUMBA_CPU_FEATURES`` and the like."""
-    text = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    text = _HOST_FEATURES() if _OPTIONS.CPU_FEATURES is None else _OPTIONS.CPU_FEATURES
     return frozenset(name[1:] for name in text.split(",") if name.startswith("+"))
 
 
@@ -60,7 +65,7 @@ def best(found: frozenset[str]) -> Tier:
 @cache
 def highest() -> Tier:
     """The highest tier of which this process may run code."""
-    return Tier.PORTABLE if config.DISABLE_JIT else best(features())
+    return Tier.PORTABLE if _OPTIONS.DISABLE_JIT else best(features())
 
 
 def runnable() -> tuple[Tier, ...]:
