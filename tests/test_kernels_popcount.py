@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import NO_JIT
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from test_kernels_direct import axes
 
 from refnet import kernels
-from refnet.kernels import popcount
+from refnet.kernels import Kernel, bytetable, popcount
 from refnet.kernels.fused import match, staircase
 from refnet.kernels.layouts import Planes, planes_for, reach
 from refnet.kernels.tiers import Tier, highest
@@ -67,11 +69,34 @@ def convolutions(draw) -> Operation:
     )
 
 
-def carried_out(case: Operation) -> np.ndarray:
-    assert popcount.KERNEL.applies(case.op, *case.operands)
+def carried_out(case: Operation, kernel: Kernel = popcount.KERNEL) -> np.ndarray:
+    assert kernel.applies(case.op, *case.operands)
     out = np.full((len(case.activations[0]), *case.result.shape), 77, case.result.type.dtype)
-    popcount.prepare(case.op, *case.operands)(case.activations, out)
+    kernel.prepare(case.op, *case.operands)(case.activations, out)
     return out
+
+
+@pytest.mark.skipif(highest() < Tier.AVX2, reason="shuffles bytes")
+@settings(max_examples=60)
+@given(convolutions())
+def test_table_sums_have_remainders_everywhere(case):
+    if case.operands[0].type.bits <= 2:
+        np.testing.assert_array_equal(
+            carried_out(case, bytetable.KERNEL),
+            evaluate(case.op, case.arrays, case.result), strict=True,
+        )
+
+
+@pytest.mark.skipif(highest() < Tier.AVX2, reason="shuffles bytes")
+@pytest.mark.parametrize("trit", [-1, 1])
+def test_table_sums_hold_the_largest_reduction(trit):
+    x = TensorType(type=few_bits(2), shape=(10922, 1, 1))
+    w = constant(np.full((2, 10922, 1, 1), trit))
+    values = np.full((5, *x.shape), 3, np.int8)
+    case = Operation(op=Conv(), operands=(x, w), activations=(values,))
+    assert (carried_out(case, bytetable.KERNEL) == trit * 3 * 10922).all()
+    more = constant(np.full((2, 10923, 1, 1), trit))
+    assert not bytetable.KERNEL.applies(Conv(), replace(x, shape=(10923, 1, 1)), more)
 
 
 @settings(max_examples=60)

@@ -6,6 +6,7 @@ import numpy as np
 
 from refnet.kernels import (
     bitserial,
+    bytetable,
     conv,
     depthwise,
     elementwise,
@@ -33,6 +34,7 @@ from refnet.program import (
 #: Every kernel. Of those that apply and pay the first is taken, so the special ones come first.
 KERNELS: tuple[Kernel, ...] = (
     popcount.KERNEL,
+    bytetable.KERNEL,
     bitserial.KERNEL,
     depthwise.KERNEL,
     int8.KERNEL,
@@ -55,8 +57,8 @@ def choose(op: Op, operands: tuple[Operand, ...], tier: Tier | None = None) -> K
 
     Only kernels whose code ``tier`` may run are looked at (default: ``tiers.current()``).
 
-    A convolution with ternary weights goes to ``popcount`` or ``bitserial`` where activations are
-    unsigned with 1 to 4 bits and a group has enough channels, else to ``ternary``; any other to
+    A convolution with ternary weights goes to ``popcount``, ``bytetable`` (1 or 2 bits) or
+    ``bitserial``, as the tier allows, where activations are unsigned with 1 to 4 bits and a group has enough channels, else to ``ternary``; any other to
     ``conv``. Weights
     are judged by their values, not by their declared type.
     """

@@ -52,7 +52,7 @@ class _Loop:
 
 
 @contextmanager
-def _loop(builder: Builder, rounds: Value, start: list[Value]) -> Iterator[_Loop]:
+def loop(builder: Builder, rounds: Value, start: list[Value]) -> Iterator[_Loop]:
     """The body is emitted inside ``with``; afterwards ``following`` holds the final values."""
     before = builder.block
     body, after = builder.append_basic_block("loop"), builder.append_basic_block("done")
@@ -61,10 +61,10 @@ def _loop(builder: Builder, rounds: Value, start: list[Value]) -> Iterator[_Loop
     index = builder.phi(_INT64)
     index.add_incoming(_INT64(0), before)
     phis = [builder.phi(value.type) for value in start]
-    loop = _Loop(index=index, values=list(phis), following=list(phis))
-    yield loop
+    state = _Loop(index=index, values=list(phis), following=list(phis))
+    yield state
     last = builder.block
-    for phi, first, following in zip(phis, start, loop.following, strict=True):
+    for phi, first, following in zip(phis, start, state.following, strict=True):
         phi.add_incoming(first, before)
         phi.add_incoming(following, last)
     advanced = builder.add(index, _INT64(1))
@@ -78,13 +78,16 @@ def _at(builder: Builder, address: Value, offset: Value | int) -> Value:
     return builder.add(address, step)
 
 
-def _load(builder: Builder, address: Value, kind: Any, offset: Value | int = 0) -> Value:
-    """A read that may stand at any multiple of 4 bytes."""
+def load(
+    builder: Builder, address: Value, kind: Any, offset: Value | int = 0, align: int = 4
+) -> Value:
+    """A read at a multiple of ``align`` bytes."""
     pointer = builder.inttoptr(_at(builder, address, offset), kind.as_pointer())
-    return builder.load(pointer, align=4)
+    return builder.load(pointer, align=align)
 
 
-def _store(builder: Builder, value: Value, address: Value, offset: Value | int = 0) -> None:
+def store(builder: Builder, value: Value, address: Value, offset: Value | int = 0) -> None:
+    """A write at a multiple of 4 bytes."""
     pointer = builder.inttoptr(_at(builder, address, offset), value.type.as_pointer())
     builder.store(value, pointer, align=4)
 
@@ -107,7 +110,7 @@ def _weights(builder: Builder, weights: Value, word: Value) -> tuple[list[Value]
     """The masks of one word: not zero, and negative, a vector a half of the block."""
     address = _at(builder, weights, builder.mul(word, _INT64(_WEIGHT_BYTES)))
     loaded = [
-        _load(builder, address, _VECTOR, i * _VECTOR_BYTES) for i in range(2 * _HALVES)
+        load(builder, address, _VECTOR, i * _VECTOR_BYTES) for i in range(2 * _HALVES)
     ]
     return loaded[:_HALVES], loaded[_HALVES:]
 
@@ -123,19 +126,19 @@ def _matches(
 
 def _offset(builder: Builder, offsets: Value, word: Value) -> Value:
     """Where the word lies behind the first word of the window."""
-    loaded = _load(builder, offsets, _INT32, builder.mul(word, _INT64(4)))
+    loaded = load(builder, offsets, _INT32, builder.mul(word, _INT64(4)))
     return builder.sext(loaded, _INT64)
 
 
 # --- the microkernels ---------------------------------------------------------------------------
 
 
-def _microkernel(function: Callable[..., Any]) -> Any:
+def microkernel(function: Callable[..., Any]) -> Any:
     """Make it callable from compiled functions of any module; integer constants stay literal."""
     return intrinsic(prefer_literal=True)(function)
 
 
-@_microkernel
+@microkernel
 def count_tile(
     typing: Any, pixels: Any, shift: Any, offsets: Any, weights: Any, words: Any, planes: Any,
     plane_bytes: Any, sums: Any,
@@ -151,15 +154,15 @@ def count_tile(
         pixels, shift, offsets, weights, words, planes, plane_bytes, sums = arguments
         top = builder.mul(builder.sub(planes, _INT64(1)), plane_bytes)
         start = _at(builder, shift, top)
-        bases = [_at(builder, _load(builder, pixels, _INT64, 8 * q), start) for q in range(TILE)]
+        bases = [_at(builder, load(builder, pixels, _INT64, 8 * q), start) for q in range(TILE)]
         zeros = [ir.Constant(_VECTOR, None)] * (TILE * _HALVES)
-        with _loop(builder, planes, [*zeros, *bases]) as plane:
+        with loop(builder, planes, [*zeros, *bases]) as plane:
             doubled = [builder.add(total, total) for total in plane.values[: len(zeros)]]
             bases = plane.values[len(zeros) :]
-            with _loop(builder, words, doubled) as word:
+            with loop(builder, words, doubled) as word:
                 offset = _offset(builder, offsets, word.index)
                 nonzero, negative = _weights(builder, weights, word.index)
-                cells = [_splat(builder, _load(builder, b, _INT32, offset)) for b in bases]
+                cells = [_splat(builder, load(builder, b, _INT32, offset)) for b in bases]
                 for h in range(_HALVES):
                     part = slice(h * TILE, h * TILE + TILE)
                     word.following[part] = _matches(
@@ -169,13 +172,13 @@ def count_tile(
             plane.following[:] = [*word.following, *lower]
         for i, total in enumerate(plane.following[: len(zeros)]):
             h, q = divmod(i, TILE)
-            _store(builder, total, sums, (q * _HALVES + h) * _VECTOR_BYTES)
+            store(builder, total, sums, (q * _HALVES + h) * _VECTOR_BYTES)
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 8), emit
 
 
-@_microkernel
+@microkernel
 def count_pixel(
     typing: Any, pixel: Any, offsets: Any, weights: Any, words: Any, planes: Any,
     plane_bytes: Any, sums: Any,
@@ -192,10 +195,10 @@ def count_pixel(
         pixel, offsets, weights, words, _, plane_bytes, sums = arguments
         zeros = [ir.Constant(_VECTOR, None)] * (bits * _HALVES)
         bases = [_at(builder, pixel, builder.mul(plane_bytes, _INT64(b))) for b in range(bits)]
-        with _loop(builder, words, zeros) as word:
+        with loop(builder, words, zeros) as word:
             offset = _offset(builder, offsets, word.index)
             nonzero, negative = _weights(builder, weights, word.index)
-            cells = [_splat(builder, _load(builder, b, _INT32, offset)) for b in bases]
+            cells = [_splat(builder, load(builder, b, _INT32, offset)) for b in bases]
             for h in range(_HALVES):
                 part = slice(h * bits, h * bits + bits)
                 word.following[part] = _matches(
@@ -205,13 +208,13 @@ def count_pixel(
             total, *lower = reversed(word.following[h * bits : h * bits + bits])
             for plane in lower:
                 total = builder.add(builder.add(total, total), plane)
-            _store(builder, total, sums, h * _VECTOR_BYTES)
+            store(builder, total, sums, h * _VECTOR_BYTES)
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 4, planes, *[types.int64] * 2), emit
 
 
-@_microkernel
+@microkernel
 def pack_codes(
     typing: Any, values: Any, thresholds: Any, flip: Any, bits: Any, plane_bytes: Any, out: Any
 ) -> Any:
@@ -229,12 +232,12 @@ def pack_codes(
         values, thresholds, flip, _, plane_bytes, out = arguments
         words = [builder.trunc(flip, _INT32)] * count
         for h in range(_HALVES):
-            x = _load(builder, values, _VECTOR, h * _VECTOR_BYTES)
+            x = load(builder, values, _VECTOR, h * _VECTOR_BYTES)
             masks: list[Value] = []
             for b in reversed(range(count)):
                 rows = range((1 << b) - 1, (1 << count) - 1, 2 << b)
                 found = [
-                    _load(builder, thresholds, _VECTOR, (row * _HALVES + h) * _VECTOR_BYTES)
+                    load(builder, thresholds, _VECTOR, (row * _HALVES + h) * _VECTOR_BYTES)
                     for row in rows
                 ]
                 for mask in reversed(masks):
@@ -244,13 +247,13 @@ def pack_codes(
                 half = builder.zext(builder.bitcast(masks[-1], _INT16), _INT32)
                 words[b] = builder.xor(words[b], builder.shl(half, _INT32(h * _WIDTH)))
         for b, word in enumerate(words):
-            _store(builder, word, out, builder.mul(plane_bytes, _INT64(b)))
+            store(builder, word, out, builder.mul(plane_bytes, _INT64(b)))
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 3, bits, *[types.int64] * 2), emit
 
 
-@_microkernel
+@microkernel
 def rescale(typing: Any, sums: Any, constants: Any, lo: Any, hi: Any, out: Any) -> Any:
     """out[LANES] = saturate((x*mult + half - down) >> shift) of x = sums[LANES] + constant.
 
@@ -264,10 +267,10 @@ def rescale(typing: Any, sums: Any, constants: Any, lo: Any, hi: Any, out: Any) 
         sign_bit = _splat(builder, _INT32(31))
         for h in range(_HALVES):
             constant, mult, half, shift, even, below = (
-                _load(builder, constants, _VECTOR, (row * _HALVES + h) * _VECTOR_BYTES)
+                load(builder, constants, _VECTOR, (row * _HALVES + h) * _VECTOR_BYTES)
                 for row in range(6)
             )
-            x = builder.add(_load(builder, sums, _VECTOR, h * _VECTOR_BYTES), constant)
+            x = builder.add(load(builder, sums, _VECTOR, h * _VECTOR_BYTES), constant)
             product = builder.mul(x, mult)
             floor_even = builder.and_(even, builder.not_(builder.ashr(product, shift)))
             negative = builder.and_(below, builder.lshr(product, sign_bit))
@@ -275,13 +278,13 @@ def rescale(typing: Any, sums: Any, constants: Any, lo: Any, hi: Any, out: Any) 
             y = builder.ashr(builder.sub(builder.add(product, half), down), shift)
             y = builder.select(builder.icmp_signed("<", y, low), low, y)
             y = builder.select(builder.icmp_signed(">", y, high), high, y)
-            _store(builder, y, out, h * _VECTOR_BYTES)
+            store(builder, y, out, h * _VECTOR_BYTES)
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 5), emit
 
 
-@_microkernel
+@microkernel
 def add_saturated(typing: Any, x: Any, y: Any, lo: Any, hi: Any, out: Any) -> Any:
     """out[LANES] = saturate(x[LANES] + y[LANES])."""
 
@@ -290,10 +293,10 @@ def add_saturated(typing: Any, x: Any, y: Any, lo: Any, hi: Any, out: Any) -> An
         low, high = (_splat(builder, builder.trunc(bound, _INT32)) for bound in (lo, hi))
         for h in range(_HALVES):
             at = h * _VECTOR_BYTES
-            total = builder.add(_load(builder, x, _VECTOR, at), _load(builder, y, _VECTOR, at))
+            total = builder.add(load(builder, x, _VECTOR, at), load(builder, y, _VECTOR, at))
             total = builder.select(builder.icmp_signed("<", total, low), low, total)
             total = builder.select(builder.icmp_signed(">", total, high), high, total)
-            _store(builder, total, out, at)
+            store(builder, total, out, at)
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 5), emit
