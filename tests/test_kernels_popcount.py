@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from refnet import kernels
 from refnet.kernels import Kernel, bytetable, popcount
 from refnet.kernels.fused import match, staircase
 from refnet.kernels.layouts import Planes, planes_for, reach
+from refnet.kernels.team import Meeting, Team, share
 from refnet.kernels.tiers import Tier, highest
 from refnet.laws.arrays import arrays_of, filled
 from refnet.laws.operations import Operation
@@ -287,6 +289,39 @@ def test_resnet_equals_its_meaning(images):
     x = filled(np.random.default_rng(4), program.input_type.type, shape, "uniform")
     want = run(program, x)
     assert len(np.unique(want)) > 1
-    for threads in (1, 2):
+    for threads in (1, 2, 3):
         plan = kernels.compile(program, threads=threads)
-        np.testing.assert_array_equal(plan(x), want, strict=True)
+        for _ in range(2):
+            np.testing.assert_array_equal(plan(x), want, strict=True)
+
+
+def test_callers_may_share_a_plan_whose_threads_share_an_image():
+    program = resnet18(size=32, filters=4, classes=3, rng=np.random.default_rng(5))
+    shape = (12, 1, *program.input_type.shape)
+    images = filled(np.random.default_rng(6), program.input_type.type, shape, "uniform")
+    plan = kernels.compile(program, threads=3)
+    with ThreadPoolExecutor(4) as pool:
+        for got, x in zip(pool.map(plan, images), images, strict=True):
+            np.testing.assert_array_equal(got, run(program, x), strict=True)
+
+
+def test_a_failing_thread_leaves_nobody_waiting():
+    team, seen = Team(threads=3), []
+
+    def work(part: int, meeting: Meeting) -> None:
+        if part == 1:
+            raise RuntimeError("gone")
+        meeting.reach(part, 1)
+        seen.append(part)
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="gone"):
+            team.walk(work)
+    assert sorted(seen) == [0, 0, 2, 2]
+
+
+@given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 5))
+def test_shares_are_the_whole_in_order(total, unit, parts):
+    shares = [share(total, unit, part, parts) for part in range(parts)]
+    assert [i for first, last in shares for i in range(first, last)] == list(range(total))
+    assert all(first % unit == 0 for first, last in shares if first < last)

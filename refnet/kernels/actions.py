@@ -13,12 +13,16 @@ from refnet.kernels.bytewise import widen
 from refnet.kernels.forms import Form, bytes_of, positions
 from refnet.kernels.fused import Group, scaling, staircase
 from refnet.kernels.layouts import Int64Array, Planes, maps_to_rows, rows_to_maps
+from refnet.kernels.microkernels import TILE
 from refnet.kernels.pack import from_places
 from refnet.kernels.popcount import Counter, convolve_codes, convolve_rows, convolve_sums, counter
+from refnet.kernels.team import share
 from refnet.program import Conv, Node, Program, Requantize, TensorType
 
 #: What a stage does: (arrays read, arrays written, images).
 Action = Callable[[tuple[NDArray[Any], ...], tuple[NDArray[Any], ...], int], None]
+#: A stage that can be cut: also the part to do, and the number of parts.
+PartAction = Callable[[tuple[NDArray[Any], ...], tuple[NDArray[Any], ...], int, int, int], None]
 
 _NO_ROWS = np.zeros((0, 0), dtype=np.int32)
 _NO_WORDS = np.zeros((0, 0, 0, 0, 0), dtype=np.uint32)
@@ -76,7 +80,7 @@ class _Ready:
 
 def carried_out(
     program: Program, group: Group, layouts: Mapping[str, Planes], images: int
-) -> Action:
+) -> PartAction:
     """The action of a group: from planes, and rows of the other addend, to rows and planes."""
     x, *held = group.conv.inputs
     op, result = group.conv.op, program.types[group.conv.name]
@@ -101,34 +105,36 @@ def carried_out(
     return _codes(ready) if bits else _sums(ready)
 
 
-def _codes(ready: _Ready) -> Action:
+def _codes(ready: _Ready) -> PartAction:
     """Conv and Threshold."""
     made = ready.made
 
-    def action(reads: Any, writes: Any, images: int) -> None:
+    def action(reads: Any, writes: Any, images: int, part: int, parts: int) -> None:
+        start, stop = share(images * ready.count, TILE, part, parts)
         convolve_codes(
-            reads[0], ready.windows, 0, images * ready.count, made.offsets, made.first,
+            reads[0], ready.windows, start, stop, made.offsets, made.first,
             made.weights, ready.steps, ready.flips, ready.bits, writes[0], ready.places,
         )
 
     return action
 
 
-def _sums(ready: _Ready) -> Action:
+def _sums(ready: _Ready) -> PartAction:
     """Conv alone."""
     made, constant = ready.made, ready.made.constant.astype(np.int32)
 
-    def action(reads: Any, writes: Any, images: int) -> None:
+    def action(reads: Any, writes: Any, images: int, part: int, parts: int) -> None:
         rows = writes[0].reshape(-1, len(constant))
+        start, stop = share(images * ready.count, TILE, part, parts)
         convolve_sums(
-            reads[0], ready.windows, 0, images * ready.count, made.offsets, made.first,
+            reads[0], ready.windows, start, stop, made.offsets, made.first,
             made.weights, constant, rows,
         )
 
     return action
 
 
-def _rows(program: Program, group: Group, ready: _Ready) -> Action:
+def _rows(program: Program, group: Group, ready: _Ready) -> PartAction:
     """Conv and Requantize, and all that may follow."""
     assert group.requantize is not None
     op, (_, mult, shift) = group.requantize.op, group.requantize.inputs
@@ -139,12 +145,13 @@ def _rows(program: Program, group: Group, ready: _Ready) -> Action:
     ranges = np.array([*_bounds(group.requantize), *clamp], dtype=np.int64)
     lanes = made.constant.size
 
-    def action(reads: Any, writes: Any, images: int) -> None:
+    def action(reads: Any, writes: Any, images: int, part: int, parts: int) -> None:
         addend = reads[1].reshape(-1, lanes) if len(reads) > 1 else _NO_ROWS
         rows = writes[0].reshape(-1, lanes) if writes[0].ndim == 3 else _NO_ROWS
         words = writes[-1] if ready.bits else _NO_WORDS
+        start, stop = share(images * ready.count, TILE, part, parts)
         convolve_rows(
-            reads[0], ready.windows, 0, images * ready.count, made.offsets, made.first,
+            reads[0], ready.windows, start, stop, made.offsets, made.first,
             made.weights, scale, ranges, addend, rows, ready.steps, ready.flips, ready.bits,
             words, ready.places,
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refnet.kernels import int8
-from refnet.kernels.actions import Action, carried_out, turn
+from refnet.kernels.actions import Action, PartAction, carried_out, turn
 from refnet.kernels.bytewise import eight_bit, pool
 from refnet.kernels.dispatch import choose
 from refnet.kernels.forms import Form, Place, positions
@@ -28,7 +28,9 @@ class Stage:
     kernel: str
     reads: tuple[Place, ...]
     writes: tuple[Place, ...]
-    action: Action
+    action: Action | PartAction
+    #: Whether threads may do it in parts.
+    in_parts: bool = False
 
 
 @dataclass(slots=True)
@@ -40,6 +42,8 @@ class Assembly:
     images: int
     stages: list[Stage] = field(default_factory=list)
     layouts: dict[str, Planes] = field(default_factory=dict)
+    #: Places that take the memory of an earlier one.
+    shared: dict[Place, Place] = field(default_factory=dict)
     _made: set[Place] = field(default_factory=set)
 
     def assemble(self) -> None:
@@ -89,10 +93,13 @@ class Assembly:
 
     def _append(
         self, nodes: tuple[str, ...], kernel: str, reads: tuple[Place, ...],
-        writes: tuple[Place, ...], action: Action,
+        writes: tuple[Place, ...], action: Action | PartAction, *, in_parts: bool = False,
     ) -> None:
         self.stages.append(
-            Stage(nodes=nodes, kernel=kernel, reads=reads, writes=writes, action=action)
+            Stage(
+                nodes=nodes, kernel=kernel, reads=reads, writes=writes, action=action,
+                in_parts=in_parts,
+            )
         )
         self._made.update(writes)
 
@@ -134,7 +141,7 @@ class Assembly:
         )
         self._append(
             (conv.name, node.name), "int8", (self._need(x, "plain"),), ((node.name, "bytes"),),
-            action,
+            action, in_parts=True,
         )
         return True
 
@@ -152,7 +159,10 @@ class Assembly:
             return False
         types = self.program.types
         action = pool(node.op, types[x], types[node.name])
-        self._append((node.name,), "max_pool", ((x, "bytes"),), ((node.name, "bytes"),), action)
+        self._append(
+            (node.name,), "max_pool", ((x, "bytes"),), ((node.name, "bytes"),), action,
+            in_parts=True,
+        )
         return True
 
     def _add_codes(self, node: Node) -> bool:
@@ -184,7 +194,18 @@ class Assembly:
             writes.append((group.threshold.name, "planes"))
         action = carried_out(self.program, group, self.layouts, self.images)
         names = tuple(node.name for node in group.nodes)
-        self._append(names, "popcount", tuple(reads), tuple(writes), action)
+        self._share_rows(group, writes)
+        self._append(names, "popcount", tuple(reads), tuple(writes), action, in_parts=True)
+
+    def _share_rows(self, group: Group, writes: list[Place]) -> None:
+        """Let the sums take the memory of the addend, where nobody reads that any more."""
+        addend, names = group.addend, {node.name for node in group.nodes}
+        if addend is None or (group.sums, "rows") not in writes:
+            return
+        done = names | {name for stage in self.stages for name in stage.nodes}
+        readers = readers_of(self.program)[addend]
+        if all(reader is not None and reader.name in done for reader in readers):
+            self.shared[group.sums, "rows"] = (addend, "rows")
 
     def _is_kept(self, group: Group) -> bool:
         """Whether anything but the group's own Threshold reads its sums."""

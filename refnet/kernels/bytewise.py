@@ -19,6 +19,7 @@ from refnet.kernels.forms import bytes_of
 from refnet.kernels.layouts import Int32Array
 from refnet.kernels.pack import bytes_to_places
 from refnet.kernels.places import Bytes
+from refnet.kernels.team import share
 from refnet.program import Constant, Conv, MaxPool, Requantize, TensorType
 
 
@@ -34,10 +35,14 @@ def eight_bit(
     maps, flip = ready.windows.maps, int8.SIGN if signed else 0
     target = bytes_of(TensorType(type=then.type, shape=(len(held[0].array), *ready.windows.out)))
 
-    def action(reads: Any, writes: Any, images: int) -> None:
+    def action(reads: Any, writes: Any, images: int, part: int, parts: int) -> None:
+        # Packing the input is so little work that every part packs all of it.
         data = maps.buffer(images, flip)
         bytes_to_places(reads[0][:images], flip, maps.view(data, images, np.uint8))
-        ready.run(data, images, writes[0], target, ending)
+        start, stop = share(ready.windows.out[0], 1, part, parts)
+        if start < stop:
+            rows = None if parts == 1 else (start, stop)
+            ready.run(data, images, writes[0], target, ending, rows)
 
     return action
 
@@ -48,9 +53,10 @@ def pool(op: MaxPool, x: TensorType, result: TensorType) -> Any:
     window = np.array(list(rows), dtype=np.int64)
     source, target = bytes_of(x), bytes_of(result)
 
-    def action(reads: Any, writes: Any, images: int) -> None:
+    def action(reads: Any, writes: Any, images: int, part: int, parts: int) -> None:
+        start, stop = share(result.shape[1], 1, part, parts)
         _pool(
-            source.view(reads[0], images, np.uint8), window,
+            source.view(reads[0], images, np.uint8), window, start, stop,
             target.view(writes[0], images, np.uint8),
         )
 
@@ -65,9 +71,12 @@ def _span(i: int, axis: NDArray[np.int64], size: int) -> tuple[int, int]:
 
 
 @compiled
-def _pool(x: Bytes, window: NDArray[np.int64], out: Bytes) -> None:
+def _pool(
+    x: Bytes, window: NDArray[np.int64], start: int, stop: int, out: Bytes
+) -> None:
+    """Rows ``start`` to ``stop`` of the output."""
     for n in range(out.shape[0]):
-        for i in range(out.shape[1]):
+        for i in range(start, stop):
             top, bottom = _span(i, window[0], x.shape[1])
             for j in range(out.shape[2]):
                 left, right = _span(j, window[1], x.shape[2])

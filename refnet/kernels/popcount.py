@@ -243,7 +243,7 @@ def convolve_rows(
 
     ``scaling`` (blocks, 6, LANES) as ``rescale`` takes it, ``ranges`` the bounds of both clamps.
     An ``addend`` without rows adds nothing, ``rows`` without rows are not kept, and 0 ``bits``
-    make no codes.
+    make no codes. ``rows`` may be the ``addend`` itself.
     """
     planes, plane_bytes, out_bytes = x.shape[3], 4 * x.shape[4], 4 * out.shape[4]
     sums, pixels = np.empty((TILE, LANES), np.int32), np.empty(TILE, np.int64)
@@ -259,15 +259,17 @@ def convolve_rows(
                     sums,
                 )
                 for q in range(count):
-                    y = sums[q].ctypes.data
+                    here = sums[q].ctypes.data
+                    scale = scaling[block].ctypes.data
+                    y = here
                     if len(rows):
                         y = rows.ctypes.data + 4 * (rows.shape[1] * (tile + q) + LANES * block)
-                    rescale(
-                        sums[q].ctypes.data, scaling[block].ctypes.data, ranges[0], ranges[1], y
-                    )
                     if len(addend):
                         other = 4 * (addend.shape[1] * (tile + q) + LANES * block)
-                        add_saturated(y, addend.ctypes.data + other, ranges[2], ranges[3], y)
+                        rescale(here, scale, ranges[0], ranges[1], here)
+                        add_saturated(here, addend.ctypes.data + other, ranges[2], ranges[3], y)
+                    else:
+                        rescale(here, scale, ranges[0], ranges[1], y)
                     if bits:
                         _pack_code(
                             y, thresholds[block].ctypes.data, flips[block], bits, out_bytes,
