@@ -58,9 +58,8 @@ def choose(op: Op, operands: tuple[Operand, ...], tier: Tier | None = None) -> K
     Only kernels whose code ``tier`` may run are looked at (default: ``tiers.current()``).
 
     A convolution with ternary weights goes to ``popcount``, ``bytetable`` (1 or 2 bits) or
-    ``bitserial``, as the tier allows, where activations are unsigned with 1 to 4 bits and a group has enough channels, else to ``ternary``; any other to
-    ``conv``. Weights
-    are judged by their values, not by their declared type.
+    ``bitserial``, as the tier allows, where activations are unsigned with 1 to 4 bits and a group
+    has enough channels. Weights are judged by their values, not by their declared type.
     """
     tier = current() if tier is None else tier
     for kernel in KERNELS:

@@ -57,6 +57,7 @@ FEW_PIXELS = 3
 #: Bytes of weights that are used by all tiles before the next ones are read.
 _SHARE_BYTES = 1 << 18
 _BLOCK_BYTES = 2 * 4 * LANES
+_LOWEST, _HIGHEST = -(2**31), 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,9 +229,11 @@ def convolve_sums(
                     sums,
                 )
                 for q in range(count):
-                    for f in range(LANES):
-                        total = sums[q, f] + constant[LANES * block + f]
-                        out[tile + q, LANES * block + f] = np.int32(total)
+                    # No bounds: the sum may wrap and be right, as the constant may.
+                    add_saturated(
+                        sums[q].ctypes.data, constant.ctypes.data + 4 * LANES * block, _LOWEST,
+                        _HIGHEST, out.ctypes.data + 4 * (out.shape[1] * (tile + q) + LANES * block),
+                    )
 
 
 @compiled
