@@ -1,4 +1,4 @@
-"""The command line: ``refnet compile``, ``train``, ``run``, ``vectors`` and ``laws``."""
+"""The command line: ``refnet compile``, ``train``, ``run``, ``warm``, ``vectors`` and ``laws``."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compile(commands)
     _add_train(commands)
     _add_run(commands)
+    _add_warm(commands)
     from refnet.laws import cli as laws
     from refnet.vectors import cli as vectors
 
@@ -151,6 +152,16 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the kernels")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(handler=_run)
+
+
+def _add_warm(commands: Any) -> None:
+    parser = commands.add_parser(
+        "warm", help="compile the kernels ahead of their first use",
+        description="Compile the kernels for this CPU into the cache on disk, so that the first "
+        "run of a program does not wait for the compiler.",
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(handler=_warm)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -297,6 +308,23 @@ def _run(options: argparse.Namespace) -> int:
         print(json.dumps(found, indent=2, sort_keys=True))
     else:
         print(f"{accuracy:.2%} on {len(images)} images of {data.name}, {speed:.0f} images/s")
+    return 0
+
+
+def _warm(options: argparse.Namespace) -> int:
+    from refnet.compiled import cache_folder
+    from refnet.kernels import tiers
+    from refnet.kernels.warm import warm
+
+    start = time.perf_counter()
+    stages, tier = warm(), tiers.current().name.lower()
+    seconds, folder = time.perf_counter() - start, cache_folder()
+    where = os.environ.get("NUMBA_CACHE_DIR", "Numba's own folders") if folder is None else folder
+    if options.json:
+        found = {"folder": str(where), "seconds": seconds, "stages": stages, "tier": tier}
+        print(json.dumps(found, indent=2, sort_keys=True))
+    else:
+        print(f"kernels ready, tier {tier}, {stages} stages in {seconds:.1f} s: {where}")
     return 0
 
 

@@ -17,9 +17,9 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "refnet": (set(), set()),
     "refnet.program": (set(), set()),
     "refnet.compiled": (set(), {"numba"}),
-    "refnet.kernels": ({"refnet.compiled", "refnet.program"}, {"numba"}),
-    # The solvers of chapter 06 are reached inside the functions that ask them.
-    "refnet.vectors": ({"refnet.methods", "refnet.program", "refnet.quant"}, set()),
+    "refnet.kernels": ({"refnet.compiled", "refnet.program"}, {"numba", "llvmlite"}),
+    # The solvers of chapter 06, and onnx, are reached inside the functions that ask them.
+    "refnet.vectors": ({"refnet.methods", "refnet.program", "refnet.quant"}, {"onnx"}),
     # A counterexample is saved as a vector, and a process is asked as one.
     "refnet.laws": ({"refnet.program", "refnet.vectors"}, {"hypothesis", "pytest"}),
     "refnet.autograd": (set(), set()),
@@ -30,6 +30,11 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
         {"scipy"},
     ),
     "refnet.lower": ({"refnet.nn", "refnet.quant", "refnet.program"}, set()),
+    # Float networks by the compiled convolutions.
+    "refnet.inference": (
+        {"refnet.autograd", "refnet.kernels", "refnet.nn", "refnet.program"},
+        set(),
+    ),
     "refnet.compiler": (
         {
             "hwsim", "refnet.autograd", "refnet.kernels", "refnet.lower", "refnet.methods",
@@ -39,8 +44,8 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "refnet.cli": (
         {
-            "hwsim", "refnet.compiler", "refnet.kernels", "refnet.laws", "refnet.methods",
-            "refnet.nn", "refnet.program", "refnet.vectors",
+            "hwsim", "refnet.compiled", "refnet.compiler", "refnet.kernels", "refnet.laws",
+            "refnet.methods", "refnet.nn", "refnet.program", "refnet.vectors",
         },
         set(),
     ),

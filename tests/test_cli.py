@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import NO_JIT
 
 from refnet.cli import main
 from refnet.nn.files import save as save_network
@@ -123,6 +124,16 @@ def test_bad_input_of_run_is_one_line(small_data, tmp_path, capsys):
     assert "--threads" in refused(capsys, "run", str(program), *data, "--threads", "0")
     assert "required" in refused(capsys, "run", str(program))
     assert "invalid choice" in refused(capsys, "fly")
+
+
+@pytest.mark.skipif(NO_JIT, reason="there is nothing to compile")
+def test_warm_says_where_the_code_is(capsys):
+    assert main(["warm", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert sorted(found) == ["folder", "seconds", "stages", "tier"]
+    assert found["stages"] > 20
+    assert main(["warm"]) == 0
+    assert found["folder"] in capsys.readouterr().out
 
 
 def test_help_of_every_command(capsys):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from refnet import kernels
 from refnet.kernels.plan import CHUNK_IMAGES
+from refnet.kernels.tiers import Tier, runnable
 from refnet.laws.arrays import arrays_of, filled, int_types
 from refnet.program import (
     INT8,
@@ -114,8 +115,8 @@ def test_chains_agree_on_every_value(program, images, data):
         assert twin[name].dtype == value.dtype
         np.testing.assert_array_equal(twin[name], value, strict=True, err_msg=name)
     np.testing.assert_array_equal(got, want, strict=True)
-    for threads in (1, 2):
-        y = kernels.compile(program, threads=threads)(x)
+    for threads, tier in [*((1, tier) for tier in runnable()), (2, None)]:
+        y = kernels.compile(program, threads=threads, tier=tier)(x)
         np.testing.assert_array_equal(y, want, strict=True)
 
 
@@ -221,9 +222,10 @@ def test_stages_name_their_kernels():
     t, sign = constant(np.arange(96).reshape(32, 3)), constant(np.ones(32, dtype=np.int8))
     chain.add("t", Threshold(), "c", t=t, sign=sign)
     chain.add("d", Conv(), "t", w=constant(np.ones((1, 32, 1, 1), dtype=np.int8)))
-    plan = kernels.compile(chain.program())
-    assert [stage.kernel for stage in plan.stages] == ["conv", "threshold", "bitserial"]
-    assert [stage.dead for stage in plan.stages] == [("x",), ("c",), ("t",)]
+    plan = kernels.compile(chain.program(), tier="portable")
+    first = kernels.choose(Conv(), (chain.types["x"], wide), Tier.PORTABLE).name
+    assert [stage.kernel for stage in plan.stages] == [first, "threshold", "bitserial"]
+    assert [stage.nodes for stage in plan.stages] == [("c",), ("t",), ("d",)]
 
 
 def test_import_compiles_nothing():

@@ -19,17 +19,22 @@ def verify(
     frozen: Sequential, program: Program, images: IntArray, labels: NDArray[np.int64], *,
     progress: bool = True,
 ) -> Agreement:
-    """Compare every value of every step on all ``images`` (N, C, H, W), given as input codes."""
+    """Compare every value of every step on all ``images`` (N, C, H, W), given as input codes.
+
+    Kernels are held against the program twice: one by one, and as the plan that fuses them.
+    """
+    plan = kernels.compile(program)
     total = Agreement(images=0, correct=0, network_vs_program=0, program_vs_kernels=0)
     starts = range(0, len(images), _BATCH)
     for start in tqdm(starts, disable=not progress, desc="verify", unit="batch"):
         batch = slice(start, start + _BATCH)
-        total += _verify_batch(frozen, program, images[batch], labels[batch])
+        total += _verify_batch(frozen, program, plan, images[batch], labels[batch])
     return total
 
 
 def _verify_batch(
-    frozen: Sequential, program: Program, codes: IntArray, labels: NDArray[np.int64]
+    frozen: Sequential, program: Program, plan: kernels.Plan, codes: IntArray,
+    labels: NDArray[np.int64],
 ) -> Agreement:
     scores, values = run(program, codes, trace=True)
     _, compiled = run(program, codes, execute=kernels.execute, trace=True)
@@ -41,7 +46,8 @@ def _verify_batch(
         network_vs_program=sum(
             _differing(values[name], y) for name, y in zip(names, network, strict=True)
         ),
-        program_vs_kernels=sum(_differing(values[name], compiled[name]) for name in names),
+        program_vs_kernels=sum(_differing(values[name], compiled[name]) for name in names)
+        + _differing(scores, plan(codes)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from refnet.kernels.tiers import Tier
 from refnet.program import IntArray, Op, Operand
 
 #: A prepared operator: step(activations, out) fills ``out``, whose dtype the result type fixes.
@@ -22,8 +23,8 @@ class Kernel:
 
     Of operands (types of activations, constants as they are) ``applies(op, *operands)`` says that
     the kernel is right, and ``pays(op, *operands)`` that it is worth choosing where it is right.
-    ``prepare(op, *operands)`` packs the constants once and returns the step. ``activations`` counts
-    the leading operands that are activations.
+    ``prepare(op, *operands)`` packs the constants once and returns the step; ``tier`` is what its
+    machine code needs. ``activations`` counts the leading operands that are activations.
     """
 
     name: str
@@ -32,3 +33,4 @@ class Kernel:
     applies: Callable[..., bool] = _always
     pays: Callable[..., bool] = _always
     activations: int = 1
+    tier: Tier = Tier.PORTABLE

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from refnet.kernels import bitserial, conv, elementwise, pooling, requantize, ternary, threshold
+from refnet.kernels import (
+    bitserial,
+    bytetable,
+    conv,
+    depthwise,
+    elementwise,
+    int8,
+    int16,
+    pooling,
+    popcount,
+    requantize,
+    ternary,
+    threshold,
+)
 from refnet.kernels._kernel import Kernel
+from refnet.kernels.tiers import Tier, current
 from refnet.program import (
     Constant,
     IntArray,
@@ -19,7 +33,12 @@ from refnet.program import (
 
 #: Every kernel. Of those that apply and pay the first is taken, so the special ones come first.
 KERNELS: tuple[Kernel, ...] = (
+    popcount.KERNEL,
+    bytetable.KERNEL,
     bitserial.KERNEL,
+    depthwise.KERNEL,
+    int8.KERNEL,
+    int16.KERNEL,
     ternary.KERNEL,
     conv.KERNEL,
     threshold.KERNEL,
@@ -33,15 +52,18 @@ KERNELS: tuple[Kernel, ...] = (
 _STORAGE = frozenset(np.dtype(t) for t in (np.int8, np.uint8, np.int16, np.uint16, np.int32))
 
 
-def choose(op: Op, operands: tuple[Operand, ...]) -> Kernel:
+def choose(op: Op, operands: tuple[Operand, ...], tier: Tier | None = None) -> Kernel:
     """The first kernel of ``KERNELS`` for this operator that applies to these operands and pays.
 
-    A convolution with ternary weights goes to ``bitserial`` where activations are unsigned with 1
-    to 4 bits and a group has enough channels, else to ``ternary``; any other to ``conv``. Weights
-    are judged by their values, not by their declared type.
+    Only kernels whose code ``tier`` may run are looked at (default: ``tiers.current()``).
+
+    A convolution with ternary weights goes to ``popcount``, ``bytetable`` (1 or 2 bits) or
+    ``bitserial``, as the tier allows, where activations are unsigned with 1 to 4 bits and a group
+    has enough channels. Weights are judged by their values, not by their declared type.
     """
+    tier = current() if tier is None else tier
     for kernel in KERNELS:
-        fits = kernel.op is type(op) and kernel.applies(op, *operands)
+        fits = kernel.op is type(op) and kernel.tier <= tier and kernel.applies(op, *operands)
         if fits and kernel.pays(op, *operands):
             return kernel
     raise ProgramError(f"{op!r}: no kernel carries it out")

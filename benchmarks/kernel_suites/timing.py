@@ -1,0 +1,114 @@
+"""Contenders measured turn by turn in one process, and the machine they ran on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from refnet.kernels import tiers
+
+#: Features that decide which instructions a kernel may use.
+_FEATURES = ("avx2", "fma", "avx512f", "avx512bw", "avx512vnni", "avx512vpopcntdq", "avx512vbmi")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """A way to compute one thing: ``run`` does it once, ``layers`` times over.
+
+    ``packing`` says whether activations are packed inside the time. ``ours`` marks this project.
+    """
+
+    name: str
+    run: Callable[[], Any]
+    layers: int = 1
+    packing: bool = False
+    ours: bool = False
+
+
+def measured(contenders: list[Contender], *, threads: int, seconds: float) -> dict[str, Any]:
+    """Median and least milliseconds a layer for each contender.
+
+    In each round every contender runs once, so that a change of clock or load meets all alike.
+    One thread is timed by its processor, several by the wall. Rounds go on for ``seconds``, at
+    least 5; the first two are left out.
+    """
+    clock = time.process_time if threads == 1 else time.perf_counter
+    times: dict[str, list[float]] = {c.name: [] for c in contenders}
+    started, rounds = time.process_time(), 0
+    while rounds < 7 or time.process_time() - started < seconds:
+        for contender in contenders:
+            before = clock()
+            contender.run()
+            times[contender.name].append((clock() - before) / contender.layers)
+        rounds += 1
+    kept = {name: values[2:] for name, values in times.items()}
+    return {
+        name: {"median_ms": 1e3 * statistics.median(v), "least_ms": 1e3 * min(v)}
+        for name, v in kept.items()
+    }
+
+
+def rows(
+    problem: str, macs: int, contenders: list[Contender], *, threads: int, seconds: float,
+    against: dict[str, tuple[str, ...]],
+) -> list[dict[str, Any]]:
+    """A row for each contender of a problem of ``macs`` multiply-accumulates.
+
+    ``against`` names columns: how many times the fastest of the named contenders' medians it is.
+    """
+    times = measured(contenders, threads=threads, seconds=seconds)
+    found = []
+    for c in contenders:
+        median, least = times[c.name]["median_ms"], times[c.name]["least_ms"]
+        ratios = {
+            column: round(min(times[n]["median_ms"] for n in names if n in times) / median, 2)
+            for column, names in against.items() if any(n in times for n in names)
+        }
+        found.append({
+            "problem": problem, "contender": ("* " if c.ours else "") + c.name,
+            "median_ms": round(median, 4), "least_ms": round(least, 4),
+            "GMAC/s": round(macs / median / 1e6, 1), **ratios,
+            "packing": "inside" if c.packing else "outside",
+        })  # fmt: skip
+    return found
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """Processor and its features, cores, load, threads, versions."""
+    return {
+        "processor": _processor(),
+        "features": sorted(set(_FEATURES) & tiers.features()),
+        "tier": tiers.current().name.lower(),
+        "cores": os.cpu_count(),
+        "load": [round(x, 2) for x in os.getloadavg()],
+        "threads": threads,
+        "clock": "processor time" if threads == 1 else "wall time",
+        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS"),
+        "python": platform.python_version(),
+        **{name: _version(name) for name in ("numpy", "numba", "llvmlite", "onnxruntime")},
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """The name, with family and model: clouds often hide the rest."""
+    info, found = Path("/proc/cpuinfo"), {}
+    for line in info.read_text().splitlines() if info.is_file() else []:
+        key, _, value = (part.strip() for part in line.partition(":"))
+        found.setdefault(key, value)
+    if "model name" not in found:
+        return platform.processor() or platform.machine()
+    return f"{found['model name']}, family {found['cpu family']}, model {found['model']}"

@@ -1,0 +1,127 @@
+"""A convolution made ready for maps that lie place after place, whatever its arithmetic is.
+
+``Direct`` holds packed weights and what the loops need besides. It reads one buffer and writes
+another, each described by ``Maps``; nothing of it changes in a call, so threads may share it.
+``step`` makes of it a step for maps that lie channel after channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refnet.kernels._kernel import Step
+from refnet.kernels.pack import bytes_to_places, from_places, to_places
+from refnet.kernels.places import Bytes, Int64Array, Maps, Windows, repeated
+from refnet.program import IntArray, IntType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codes:
+    """Requantizing in the form of ``endings``: an entry for each lane, and the bounds."""
+
+    scale: NDArray[np.float64]
+    nudge: NDArray[np.float64]
+    away: int
+    #: Bits of a stored code to turn over: 128 where the reader wants signed codes plus 128.
+    flip: int
+    lo: float
+    hi: float
+
+
+def codes(
+    windows: Windows, mult: NDArray[Any], shift: NDArray[Any], kind: IntType, rounding: str,
+    *, flip: int = 0,
+) -> Codes:
+    """The record for multipliers (F,), shifts (F,) and a type that the kernel reads [4.3]."""
+    step = 2.0 ** -shift.astype(np.float64)
+    nudge = np.zeros(len(step)) if rounding == "half_even" else step / 4
+    return Codes(
+        scale=windows.by_lane(mult * step, np.float64), nudge=windows.by_lane(nudge, np.float64),
+        away=-(2**63) if rounding == "half_away" else 0, flip=flip,
+        lo=float(kind.lo), hi=float(kind.hi),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Direct:
+    """Weights (vectors, runs, words, 16, ...) and a word to start from for each lane.
+
+    ``vectors`` and ``pixels`` are the tile of ``loop_sums`` and ``loop_codes``.
+    """
+
+    windows: Windows
+    weights: NDArray[Any]
+    start: NDArray[Any]
+    vectors: int
+    pixels: int
+    loop_sums: Callable[..., None]
+    loop_codes: Callable[..., None] | None = None
+    #: Tables for numbers of images, maps that are written to and rows.
+    _tables: dict[Any, tuple[Int64Array, ...]] = field(default_factory=dict)
+
+    def run(
+        self, data: Bytes, images: int, out: Bytes, target: Maps, ending: Codes | None = None,
+        rows: tuple[int, int] | None = None,
+    ) -> None:
+        """Write what ``images`` images give to ``out``, laid as ``target``.
+
+        Sums of 32 bits, or with ``ending`` the codes that it makes of them. ``rows`` are the
+        first row of the output and the one after the last; all are computed where it is None.
+        """
+        last: tuple[Any, ...] = ()
+        loop = self.loop_sums
+        if ending is not None:
+            assert self.loop_codes is not None
+            loop, last = self.loop_codes, tuple(getattr(ending, f.name) for f in fields(ending))
+        windows = self.windows
+        for start in range(0, images, windows.images):
+            table = self._table(min(windows.images, images - start), target, rows)
+            places, targets, blocks = table
+            loop(
+                data[start * windows.maps.image_bytes :], places, windows.taps, windows.words,
+                self.weights, self.start, blocks, targets, out[start * target.image_bytes :],
+                *last,
+            )  # fmt: skip
+
+    def _table(
+        self, images: int, target: Maps, rows: tuple[int, int] | None
+    ) -> tuple[Int64Array, ...]:
+        key = images, target, rows
+        if key not in self._tables:
+            shape, part = (images, *self.windows.out), slice(*(rows or (None,)))
+            places, targets = (
+                repeated(offsets.reshape(shape)[:, part].ravel(), self.pixels)
+                for offsets in (self.windows.places(images), target.targets(images))
+            )
+            one_place = images * shape[1] * shape[2] == 1
+            blocks = self.windows.blocks(self.vectors, one_place=one_place)
+            self._tables[key] = places, targets, blocks
+        return self._tables[key]
+
+
+def step(ready: Direct, dtype: Any, *, flip: int = 0) -> Step:
+    """The sums of ``ready`` from and to maps that lie channel after channel.
+
+    Elements lie in the buffer as ``dtype``; bytes are turned over by ``flip``, as is the border.
+    """
+    maps, windows = ready.windows.maps, ready.windows
+    target = Maps(channels=windows.filters, size=windows.out, itemsize=4)
+
+    def carry_out(activations: tuple[IntArray, ...], out: IntArray) -> None:
+        for start in range(0, len(out), windows.images):
+            x, y = (a[start : start + windows.images] for a in (activations[0], out))
+            data, acc = maps.buffer(len(x), flip), target.buffer(len(x))
+            inside = maps.view(data, len(x), dtype)
+            if dtype == np.uint8:
+                bytes_to_places(x, flip, inside)
+            else:
+                to_places(x, inside)
+            ready.run(data, len(x), acc, target)
+            from_places(target.view(acc, len(x), np.int32), y)
+
+    return carry_out

@@ -1,0 +1,151 @@
+"""What becomes of the sums in a tile: the intrinsics that kernels consist of.
+
+``sums_of`` stores the sums, 32 bits each. ``codes_of`` requantizes them first [4.3], in binary64,
+where nothing but the one rounding is inexact, and stores codes as wide as the kernel reads
+them. A sum has 31 bits and a multiplier 15, so
+
+    y = sum * (mult / 2**shift)                                  46 bits: exact
+    y = y + nudge                                                48 bits: exact
+    y = min(max(y, lo), hi)                                      bounds are integers
+    code = y + 1.5 * 2**52                                       rounds to an integer, ties to even
+
+The low bits of the last sum are the code in two's complement. ``nudge`` is a quarter of what y is a
+multiple of, 2**-(shift + 2): too little to pass a tie, enough to leave one. It is 0 for half_even,
+positive for half_up, and has the sign of y for half_away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from refnet.kernels import tile
+from refnet.kernels.tile import (
+    DOUBLES,
+    INT64,
+    INT64S,
+    LANES,
+    Arithmetic,
+    Block,
+    Builder,
+    Value,
+)
+
+#: 1.5 * 2**52: numbers near it are multiples of 1, and its low 32 bits are zeros.
+_TO_INTEGER = 1.5 * 2.0**52
+_WORD_BYTES = 4
+
+
+def _signature(vectors: Any, pixels: Any, integers: int, reals: int = 0) -> Any:
+    """The sizes of the tile are literals, then come 64-bit integers and floats."""
+    if not all(isinstance(size, types.IntegerLiteral) for size in (vectors, pixels)):
+        return None
+    return types.void(
+        vectors, pixels, *(types.int64,) * integers, *(types.float64,) * reals
+    )  # fmt: skip
+
+
+def sums_of(arithmetic: Arithmetic, *, rectified: bool = False) -> Any:
+    """The intrinsic that runs the loop nest and stores sums.
+
+    Called with V, P, the operands of ``tile.nest`` and the address of the output. ``rectified``
+    sets negative floats to zero.
+    """
+
+    @intrinsic(prefer_literal=True)
+    def sums(  # type: ignore[no-untyped-def]
+        context, vectors, pixels, data, places, count, taps, runs, words, weights, start, blocks,
+        rows, targets, out,
+    ):  # fmt: skip
+        def generate(context, b, signature, arguments):  # type: ignore[no-untyped-def]
+            *operands, address = arguments[2:]
+
+            def ending(b: Builder, acc: list[list[Value]], block: Block) -> None:
+                if rectified:
+                    acc = [[_rectified(b, a) for a in row] for row in acc]
+                _write(b, acc, address, block, _WORD_BYTES)
+
+            sizes = vectors.literal_value, pixels.literal_value
+            tile.nest(b, operands, arithmetic, ending, *sizes)
+            return context.get_dummy_value()
+
+        return _signature(vectors, pixels, 12), generate
+
+    return sums
+
+
+def codes_of(arithmetic: Arithmetic, kind: Any) -> Any:
+    """The intrinsic that runs the loop nest, requantizes and stores codes as integers of ``kind``.
+
+    Called as that of ``sums_of``; then ``scale`` and ``nudge``, addresses of 16 binary64 numbers a
+    vector, ``away`` with the sign bit set where ``nudge`` has the sign of y, ``flip`` with the bits
+    of a stored code that are turned over, and the bounds ``lo`` and ``hi``.
+    """
+
+    @intrinsic(prefer_literal=True)
+    def codes(  # type: ignore[no-untyped-def]
+        context, vectors, pixels, data, places, count, taps, runs, words, weights, start, blocks,
+        rows, targets, out, scale, nudge, away, flip, lo, hi,
+    ):  # fmt: skip
+        def generate(context, b, signature, arguments):  # type: ignore[no-untyped-def]
+            operands, (address, *rounding) = arguments[2:13], arguments[13:]
+
+            def ending(b: Builder, acc: list[list[Value]], block: Block) -> None:
+                coded = _requantized(b, acc, block, rounding, ir.VectorType(kind, LANES))
+                _write(b, coded, address, block, kind.width // 8)
+
+            sizes = vectors.literal_value, pixels.literal_value
+            tile.nest(b, operands, arithmetic, ending, *sizes)
+            return context.get_dummy_value()
+
+        return _signature(vectors, pixels, 16, 2), generate
+
+    return codes
+
+
+def _rectified(b: Builder, a: Value) -> Value:
+    zeros = ir.Constant(a.type, [0.0] * LANES)
+    return b.select(b.fcmp_ordered("<", a, zeros), zeros, a)
+
+
+def _requantized(
+    b: Builder, acc: list[list[Value]], block: Block, rounding: Sequence[Value], kind: Any
+) -> list[list[Value]]:
+    """The formula of the file header for each vector of sums."""
+    scale, nudge, away, flip = rounding[:4]
+    lo, hi = (tile.spread(b, value) for value in rounding[4:])
+    signs, turned = tile.spread(b, away), tile.spread(b, b.trunc(flip, kind.element))
+    magic = ir.Constant(DOUBLES, [_TO_INTEGER] * LANES)
+    coded: list[list[Value]] = [[] for _ in acc]
+    for v in range(len(acc[0])):
+        offset = b.mul(b.add(block.vector, tile.number(v)), tile.number(8 * LANES))
+        factor = tile.load(b, b.add(scale, offset), DOUBLES)
+        push = tile.load(b, b.add(nudge, offset), INT64S)
+        for row, codes in zip(acc, coded, strict=True):
+            y = b.fmul(b.sitofp(row[v], DOUBLES), factor)
+            signed = b.or_(b.and_(b.bitcast(y, INT64S), signs), push)
+            y = b.fadd(y, b.bitcast(signed, DOUBLES))
+            y = b.select(b.fcmp_ordered("<", y, lo), lo, y)
+            y = b.select(b.fcmp_ordered(">", y, hi), hi, y)
+            whole = b.bitcast(b.fadd(y, magic), INT64S)
+            codes.append(b.xor(b.trunc(whole, kind), turned))
+    return coded
+
+
+def _write(
+    b: Builder, rows: list[list[Value]], out: Value, block: Block, element_bytes: int
+) -> None:
+    """Store each row of vectors at the target of its place, from the block's channel on."""
+    first = b.add(out, b.mul(block.channel, tile.number(element_bytes)))
+    for p, row in enumerate(rows):
+        target = b.add(first, tile.load(b, b.add(block.targets, tile.number(8 * p)), INT64))
+        for v, value in enumerate(row):
+            address = b.add(target, tile.number(element_bytes * LANES * v))
+            if v < len(row) - 1:
+                tile.store(b, value, address)
+            else:
+                tile.store_first(b, value, address, block.lanes)

@@ -1,0 +1,91 @@
+"""Convolution of 16-bit weights and activations by dot products of pairs, on any processor.
+
+    for b:                                  vectors of 16 filters
+        for tile:                           places of the output
+            acc = start[b]                  in registers
+            for t, k:                       runs of the window, words of two codes
+                acc += dot(a[place + tap[t] + k], w[b, t, k])
+            out = acc, or the code that requantizing makes of it
+
+The twin of ``int8`` where there is no byte dot product, and the kernel of all wider codes. Products
+and their sums wrap at 32 bits; since every partial sum fits [1.3.1], none does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refnet.compiled import compiled
+from refnet.kernels import tile
+from refnet.kernels._kernel import Kernel, Step
+from refnet.kernels.direct import Direct, step
+from refnet.kernels.endings import codes_of, sums_of
+from refnet.kernels.int8 import channelwise, holds, pays, within
+from refnet.kernels.places import Bytes, Int64Array, Maps, Windows
+from refnet.kernels.tile import COMPILED, PAIRS, WIDE
+from refnet.program import INT16, Constant, Conv, TensorType
+
+#: Vectors and places of a tile. Where a vector takes two registers of 16, five places are left.
+VECTORS, PIXELS = (2, 7) if WIDE else (1, 5)
+
+_sums_nest, _codes_nest = sums_of(PAIRS), codes_of(PAIRS, tile.INT16)
+
+
+def _applies(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> bool:
+    fits = holds(INT16, w) and within(x, INT16)
+    return COMPILED and fits and not channelwise(op, x, w)
+
+
+def prepare(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> Step:
+    """Pack the weights; the step packs the activations at each call."""
+    bias = None if b is None else b.array
+    return step(direct(op, (x.shape[1], x.shape[2]), w.array, bias), np.int16)
+
+
+def direct(op: Conv, size: tuple[int, int], w: NDArray[Any], b: NDArray[Any] | None) -> Direct:
+    """The convolution ready for maps (C, *size) of int16 with zeros around.
+
+    w (F, C/G, R, S) of 16-bit values; b (F,).
+    """
+    maps = Maps(channels=w.shape[1] * op.groups, size=size, border=op.padding, itemsize=2)
+    windows = Windows(op=op, maps=maps, kernel=w.shape[2:], filters=len(w))
+    start = np.zeros(len(w), np.int32) if b is None else b
+    return Direct(
+        windows=windows, weights=windows.weights(w, np.int16), vectors=VECTORS, pixels=PIXELS,
+        start=windows.by_lane(start, np.int32), loop_sums=_sums, loop_codes=_codes,
+    )  # fmt: skip
+
+
+@compiled
+def _sums(
+    data: Bytes, places: Int64Array, taps: Int64Array, words: int, weights: NDArray[Any],
+    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
+) -> None:
+    """The loop nest of the file header, sums to ``out``."""
+    _sums_nest(
+        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
+        len(taps), words, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
+        targets.ctypes.data, out.ctypes.data,
+    )  # fmt: skip
+
+
+@compiled
+def _codes(
+    data: Bytes, places: Int64Array, taps: Int64Array, words: int, weights: NDArray[Any],
+    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
+    scale: NDArray[np.float64], nudge: NDArray[np.float64],
+    away: int, flip: int, lo: float, hi: float,
+) -> None:
+    """The loop nest of the file header, codes to ``out``."""
+    _codes_nest(
+        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
+        len(taps), words, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
+        targets.ctypes.data, out.ctypes.data, scale.ctypes.data, nudge.ctypes.data,
+        away, flip, lo, hi,
+    )  # fmt: skip
+
+
+KERNEL = Kernel(name="int16", op=Conv, prepare=prepare, applies=_applies, pays=pays)
