@@ -109,23 +109,34 @@ class _Kept(NamedTuple):
     output: bool = False
 
 
+def chains(workload: Workload) -> tuple[tuple[Layer, Layer], ...]:
+    """Writers whose map one layer alone reads, the next that runs; each with its reader."""
+    running = [x for x in workload.layers if isinstance(x, Gemm) or not x.fused]
+    readers = Counter(name for layer in running for name in layer.reads)
+    return tuple(
+        (writer, reader) for writer, reader in pairwise(running)
+        if reader.reads == (writer.name,) and readers[writer.name] == 1
+    )
+
+
 def _kept(workload: Workload, a: Architecture) -> dict[str, _Kept]:
     """Maps that stay: read by one layer only, the next that runs, and not larger than half.
 
     Each is decided by itself, so that a larger memory keeps all that a smaller one does [7.4.6].
     """
-    running = [x for x in workload.layers if isinstance(x, Gemm) or not x.fused]
-    readers = Counter(name for layer in running for name in layer.reads)
-    kept = dict.fromkeys((layer.name for layer in running), _Kept())
+    kept: dict[str, _Kept] = {}
     if a.maps is None:
         return kept
-    for writer, reader in pairwise(running):
-        alone = reader.reads == (writer.name,) and readers[writer.name] == 1
-        bits = writer.output.elements * a.element.storage_bits(writer.output.bits)
-        if alone and bits <= a.maps.half_bits:
-            kept[writer.name] = kept[writer.name]._replace(output=True)
+    for writer, reader in chains(workload):
+        if map_bits(writer, a) <= a.maps.half_bits:
+            kept[writer.name] = kept.get(writer.name, _Kept())._replace(output=True)
             kept[reader.name] = _Kept(input=True)
     return kept
+
+
+def map_bits(writer: Layer, a: Architecture) -> int:
+    """Bits that the results of a layer take in this machine."""
+    return writer.output.elements * a.element.storage_bits(writer.output.bits)
 
 
 def _gemm(layer: Gemm, a: Architecture, kept: _Kept, prices: tuple[Tariff, ...]) -> LayerReport:
