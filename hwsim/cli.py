@@ -1,4 +1,4 @@
-"""The command line ``hwsim``: simulate a workload, list the architectures."""
+"""The command line ``hwsim``: simulate a workload, sweep a design space, list architectures."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from hwsim import presets
+from hwsim.files import write, write_text
 from hwsim.report import Report
 from hwsim.simulator import simulate
 from hwsim.workload import load
@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
                      help="also write bars of every layer (.png, .svg, .pdf)")
     sim.add_argument("--roofline", metavar="PATH",
                      help="also write a roofline (.png, .svg, .pdf)")
+    _sweep_parser(commands)
     archs = commands.add_parser(
         "archs", help="the named architectures and their sources",
         description="The architectures that --arch knows by name.",
@@ -87,6 +88,46 @@ def _parser() -> argparse.ArgumentParser:
     archs.set_defaults(command=_archs)
     archs.add_argument("--json", action="store_true", help="print them as JSON")
     return parser
+
+
+def _sweep_parser(commands: argparse._SubParsersAction[_Parser]) -> None:
+    sweep = commands.add_parser(
+        "sweep", help="every workload on every architecture of a design space",
+        description="Costs all points of a design space and prints those that no other point "
+        "beats. A sweep that was stopped goes on where it was.",
+    )
+    sweep.set_defaults(command=_sweep)
+    sweep.add_argument("space", metavar="SPEC.toml", help="workloads, architectures, axes")
+    where = sweep.add_mutually_exclusive_group()
+    where.add_argument("--workers", metavar="N", type=int, default=1, help="processes (default 1)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler to work on")
+    sweep.add_argument(
+        "--out", metavar="DIR", default="hwsim-sweep",
+        help="folder for points.csv, pareto.csv, sweep.json, pareto.png (default hwsim-sweep)",
+    )
+    sweep.add_argument("--json", action="store_true", help="print sweep.json, not a table")
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    from hwsim import sweep_report
+    from hwsim.space import read_space
+    from hwsim.sweep import explore, processes, scheduler
+
+    if options.workers < 1:
+        raise ValueError(f"--workers {options.workers}: rule 1 or more")
+    run = processes(options.workers) if options.scheduler is None else scheduler(options.scheduler)
+    space, folder = read_space(options.space), Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    with sweep_report.progress() as done:
+        rows = explore(space, folder=folder, run=run, done=done)
+    texts = sweep_report.texts(space, rows)
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    from hwsim import plot
+
+    write(folder / "pareto.png", lambda path: plot.pareto(space, rows, path))
+    table = sweep_report.to_table(space, rows, os.fspath(folder))
+    sys.stdout.write(texts["sweep.json"] if options.json else table)
 
 
 def _simulate(options: argparse.Namespace) -> None:
@@ -112,7 +153,7 @@ def _simulate(options: argparse.Namespace) -> None:
         workload = as_method(workload, Shape.parse(options.method))
     report = simulate(workload, architecture)
     if options.csv is not None:
-        _write(options.csv, lambda path: _save_text(path, report.to_csv()))
+        write_text(options.csv, report.to_csv())
     for name in ("plot", "roofline"):
         if getattr(options, name) is not None:
             _figure(name, report, getattr(options, name))
@@ -134,42 +175,12 @@ def _compatible(options: argparse.Namespace) -> None:
     sys.stdout.write(run.to_json() if options.json else run.to_table())
 
 
-def _save_text(path: str, text: str) -> None:
-    Path(path).write_text(text, encoding="utf-8")
-
-
 def _figure(name: str, report: Report, target: str) -> None:
     from hwsim import plot
 
     format = Path(target).suffix.lower()[1:]
     draw = {"plot": plot.plot, "roofline": plot.roofline}[name]
-    _write(target, lambda path: draw(report, path, format=format))
-
-
-def _write(target: str, save: Callable[[str], None]) -> None:
-    """Write under a temporary name in the same folder, then rename: all or nothing."""
-    folder = Path(target).absolute().parent
-    try:
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".hwsim-", suffix=".part")
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, target) from None
-    os.close(handle)
-    try:
-        save(temporary)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, error.strerror, target) from None
-        raise
-
-
-def _umask() -> int:
-    """The mask of new files; reading it needs a change and a change back."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    write(target, lambda path: draw(report, path, format=format))
 
 
 def _archs(options: argparse.Namespace) -> None:
