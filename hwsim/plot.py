@@ -207,7 +207,8 @@ def pareto(space: Space, rows: Sequence[Row], path: str | os.PathLike[str]) -> N
         dots = axes.scatter(_values(best, across), _values(best, up), s=26, linewidths=0,
                             zorder=3, label="Pareto front", **colour)
         x, y = _values(best, across), _values(best, up)
-        axes.plot(*_stairs(x, y), color="#343a40", linewidth=0.8, zorder=2)
+        axes.plot(*_stairs(x, y), color="#343a40", linewidth=0.8, zorder=2,
+                  label="front of the two axes")
         if shades is not None:
             figure.colorbar(dots, ax=axes, label=_goal(str(third)))
         axes.set(xscale="log", yscale="log", xlabel=_goal(across), ylabel=_goal(up))
