@@ -134,7 +134,7 @@ def convolution(
 @st.composite
 def convolutions(draw, *, largest=6, channels=3, batches=3):
     """Any convolution: halos, strides, padding unlike at the two ends, dilation, groups."""
-    kernel, dilation = (draw(st.tuples(st.integers(1, 3), st.integers(1, n))) for n in (3, 2))
+    kernel, dilation = (draw(st.tuples(*[st.integers(1, n)] * 2)) for n in (3, 2))
     padding = draw(st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2))
     size = tuple(
         draw(st.integers(max(1, d * (r - 1) + 1 - sum(pads)), largest + 1))
