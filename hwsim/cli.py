@@ -166,7 +166,8 @@ def _compatible(options: argparse.Namespace) -> None:
     if options.config is None:
         raise ValueError(f"--compat {options.compat}: rule a SCALE-Sim configuration by --config")
     for flag, value in (("arch", options.arch), ("csv", options.csv), ("plot", options.plot),
-                        ("as", options.method), ("codes", options.codes)):
+                        ("roofline", options.roofline), ("as", options.method),
+                        ("codes", options.codes)):
         if value is not None:
             raise ValueError(f"--compat {options.compat}: rule no --{flag}")
     run = simulate(options.workload, options.config, kind=options.topology or "conv")
