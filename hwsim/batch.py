@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hwsim import loops
 from hwsim.architecture import Architecture
+from hwsim.banks import bank_cycles
 from hwsim.checks import ceil_div
 from hwsim.counts import OPTIONS, Counts
 from hwsim.lanes import pick
@@ -154,7 +155,10 @@ def _machines(architectures: Sequence[Architecture]) -> SimpleNamespace:
         setattr(a, name, getattr(first, name))
     for name in ("input", "weights", "output", *(["maps"] if first.maps is not None else [])):
         memories = [getattr(each, name) for each in architectures]
-        lanes = _lanes(memories, ("half_bits", "bandwidth_bits_per_cycle"), down=True)
+        sizes = ("half_bits", "bandwidth_bits_per_cycle", "word_bits")
+        lanes = _lanes(memories, sizes, down=True)
+        stated = any(memory.banks for memory in memories)
+        lanes.banks = np.array([[m.banks or 0] for m in memories]) if stated else None
         setattr(a, name, lanes)
     a.maps = getattr(a, "maps", None)
     drams = [each.dram for each in architectures]
@@ -196,7 +200,7 @@ def _products(
     c.pe_idle_cycles = work.cycles * a.rows * a.columns - c.pe_operations
     extra = _lanes(layers, ("parameter_bits", "additions"), down=False)
     c.parameter_dram_read_bits, c.additions = extra.parameter_bits, extra.additions
-    stall = _stall(work.cycles, c, edges(p, a), a)
+    stall = _stall(work.cycles, c, edges(p, a), a, bank_cycles(p, a, c))
     cycles = work.cycles + stall
     pe, widths = first.element, (p.input_bits, p.weight_bits)
     products = p.macs * 1.0 * pe.step_clocks(*widths)
@@ -252,11 +256,11 @@ def _split(c: Any, stays: _Stays, read: Any, written: Any) -> None:
     c.map_sram_write_bits = pick(stays.output, written, 0)
 
 
-def _stall(cycles: Any, c: Any, ends: tuple[Any, Any], a: Any) -> Any:
+def _stall(cycles: Any, c: Any, ends: tuple[Any, Any], a: Any, busiest: Any = 0) -> Any:
     """Clocks of waiting; adds up what crosses the pins."""
     c.dram_bits = (c.input_dram_read_bits + c.weight_dram_read_bits + c.parameter_dram_read_bits
                    + c.output_dram_write_bits)
-    return stall_cycles(cycles, c, *ends, a)
+    return stall_cycles(cycles, c, *ends, a, bank_cycles=busiest)
 
 
 def _best(p: Any, w: Any, a: Any, on_chip: Any) -> tuple[Any, Any]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from hwsim import energy, skipping
 from hwsim.architecture import Architecture
 from hwsim.area import LANE_UM2, areas, memories, pe_um2
+from hwsim.banks import bank_cycles
 from hwsim.checks import ceil_div
 from hwsim.counts import Activity, Counts, Problem
 from hwsim.energy import EnergyTable, Price, Tariff
@@ -150,7 +151,8 @@ def _gemm(layer: Gemm, a: Architecture, kept: _Kept, prices: tuple[Tariff, ...])
         parameter_dram_read_bits=layer.parameter_bits, additions=layer.additions,
         pe_idle_cycles=idle,
     )
-    stall = stall_cycles(activity.cycles, counts, *edges(p, a), a)
+    busiest = bank_cycles(p, a, counts)
+    stall = stall_cycles(activity.cycles, counts, *edges(p, a), a, bank_cycles=busiest)
     cycles = activity.cycles + stall
     return LayerReport(
         name=layer.name, kind="Gemm", groups=layer.groups, m=layer.m, k=layer.k, n=layer.n,

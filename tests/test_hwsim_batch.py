@@ -66,6 +66,12 @@ def architectures(draw: st.DrawFn) -> Architecture:
         sizes=draw(st.tuples(SIZES, SIZES, SIZES)), bandwidth=draw(st.integers(1, 99)),
         sram=draw(st.integers(1, 99)),
     )
+    for name in ("input", "weights", "output"):
+        banks = draw(st.sampled_from([None, None, 1, 2, 3, 5]))
+        held = getattr(a, name)
+        if banks is not None:
+            options[name] = replace(held, banks=banks, bytes=-(-held.bytes // banks) * banks,
+                                    bandwidth_bits_per_cycle=8 * banks)
     return replace(a, **options)
 
 
@@ -88,7 +94,7 @@ def test_maps_that_wait_on_the_chip(layers, fork, machines, held):
              for i, x in enumerate(layers)]
     if fork:
         chain[-1] = replace(chain[-1], reads=(f"l{max(0, len(chain) - 2)}", "l0"))
-    port = replace(machines[0].input, bandwidth_bits_per_cycle=99)
+    port = replace(machines[0].input, bandwidth_bits_per_cycle=99, banks=None)
     machines = [replace(a, maps=replace(port, bytes=n))
                 for a, n in zip(machines, held, strict=False)]
     check(Workload(name="w", layers=tuple(chain)), machines)
