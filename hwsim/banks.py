@@ -31,7 +31,7 @@ def bank_cycles(p: Any, a: Any, counts: Any) -> Whole:
         memory, (side, extent) = getattr(a, name), sides[name]
         if memory.banks is not None:
             busy = _busiest(p.groups, extent, getattr(a, side), q, memory.banks)
-            needed = ceil_div(bits // (p.groups * extent) * busy, memory.word_bits)
+            needed = ceil_div(ceil_div(bits, p.groups * extent) * busy, memory.word_bits)
             cycles = larger(cycles, pick(memory.banks > 0, needed, 0))
     return cycles
 

@@ -1,4 +1,4 @@
-"""Design spaces: a TOML file that names workloads, architectures, and what is varied [7c.1].
+"""Design spaces: a TOML file that names workloads, architectures, and what is varied [7d.1].
 
     workloads = ["resnet50.csv", {file = "resnet50.csv", as = "twostep"}]
     architectures = ["edge-16x16-os"]

@@ -3,7 +3,7 @@
 A part is a workload on :data:`PART_POINTS` points, costed by the batch form. Finished parts are
 files, so that a sweep that was stopped goes on where it was; a part belongs to the space, the
 workload and the program that made it, by a digest. Results do not depend on how many processes
-worked, or in which order. Chapter [7c].
+worked, or in which order. Chapter [7d].
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Runner: TypeAlias = Callable[[dict[int, Task]], Iterable[tuple[int, list[Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A workload on a point; ``best`` if no other point of the workload is better [7c.2]."""
+    """A workload on a point; ``best`` if no other point of the workload is better [7d.2]."""
 
     workload: str
     point: Point
