@@ -20,8 +20,9 @@ from hwsim.mapping import machine as site
 from hwsim.mapping import problem
 from hwsim.traffic import choose
 
-#: Every case with HWSIM_EXHAUSTIVE=1, else every 1231st, which shares no factor with any size.
-STRIDE = 1 if os.environ.get("HWSIM_EXHAUSTIVE") == "1" else 1231
+#: Every case with HWSIM_EXHAUSTIVE=all, every 7th with 1, else every 1231st: primes that divide no
+#: number of choices.
+STRIDE = {"all": 1, "1": 7}.get(os.environ.get("HWSIM_EXHAUSTIVE", ""), 1231)
 MAC = [
     presets.EDGE_16X16_OS, presets.GEMMINI_16X16_WS,
     replace(presets.GEMMINI_16X16_WS, dataflow="is"),
