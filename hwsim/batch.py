@@ -221,7 +221,8 @@ def _vectors(
     """Element-wise layers; fused ones cost operations and constants alone."""
     a = _machines(architectures)
     names = ("additions", "multiplications", "comparisons", "parameter_bits")
-    steps, read, written = zip(*(_moves(x, architectures[0]) for x in layers), strict=True)
+    moves = [_moves(x, architectures[0]) for x in layers]
+    steps, read, written = zip(*moves, strict=True)
     numbers = [float(getattr(x, name)) for x in layers for name in names]
     _check_range([*numbers, *map(float, (*steps, *read, *written))])
     c = SimpleNamespace(**dict.fromkeys(_COUNTS, 0) | vars(_lanes(layers, names, down=False)))
@@ -229,7 +230,8 @@ def _vectors(
     c.input_sram_write_bits = c.input_sram_read_bits = np.array(read)[None, :]
     c.output_sram_write_bits = c.output_sram_read_bits = np.array(written)[None, :]
     _split(c, stays, c.input_sram_read_bits, c.output_sram_write_bits)
-    busy = ceil_div(np.array(steps)[None, :], a.vector_lanes)
+    work: Any = np.array(steps)[None, :]
+    busy: Any = ceil_div(work, a.vector_lanes)
     stall = _stall(busy, c, (0, 0), a)
     return {
         "compute_cycles": busy, "fill_drain_cycles": 0, "stall_cycles": stall,

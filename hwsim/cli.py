@@ -48,9 +48,7 @@ def _refuse(message: str) -> int:
     return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="hwsim", description="Cycles and energy of networks on accelerators.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def _simulate_parser(commands: argparse._SubParsersAction[_Parser]) -> None:
     sim = commands.add_parser(
         "simulate", help="cost of a workload on an architecture",
         description="Cycles, memory traffic and energy of every layer of a workload.",
@@ -80,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
                      help="also write bars of every layer (.png, .svg, .pdf)")
     sim.add_argument("--roofline", metavar="PATH",
                      help="also write a roofline (.png, .svg, .pdf)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="hwsim", description="Cycles and energy of networks on accelerators.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _simulate_parser(commands)
     _sweep_parser(commands)
     archs = commands.add_parser(
         "archs", help="the named architectures and their sources",
