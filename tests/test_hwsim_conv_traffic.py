@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 from hwsim_cases import convolution, convolutions, machine
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from hwsim import presets
@@ -99,6 +99,15 @@ def grid(rows, columns):
     return [(r, c) for r in rows for c in columns]
 
 
+def skewed(rows, steps):
+    """The clocks of an output-stationary fold: row r takes in step t at clock t + r."""
+    clocks = [[] for _ in range(len(rows) + len(steps) - 1)]
+    for r, row in enumerate(rows):
+        for t, step in enumerate(steps):
+            clocks[t + r].append((row, step))
+    return clocks
+
+
 class Loop:
     """The sizes of a layer on a machine, and its operands on their way."""
 
@@ -119,7 +128,8 @@ class Loop:
         steps = []
         for high in blocks(self.M, self.loops.tile_m):
             for _ in blocks(self.N, self.a.columns):
-                steps += [grid(rows, self.K) for rows in blocks(high, self.a.rows)]
+                for rows in blocks(high, self.a.rows):
+                    steps += skewed(rows, self.K)
             self.W.pass_by(grid(self.K, self.N))
         self.sweep(steps)
 
@@ -127,7 +137,8 @@ class Loop:
         for wide in blocks(self.N, self.loops.tile_n):
             self.W.kept, steps = set(), []
             for rows in blocks(self.M, self.a.rows):
-                steps += [grid(rows, self.K) for _ in blocks(wide, self.a.columns)]
+                for _ in blocks(wide, self.a.columns):
+                    steps += skewed(rows, self.K)
                 self.W.pass_by(grid(self.K, wide))
             self.sweep(steps)
 
@@ -229,13 +240,31 @@ EVEN = st.one_of(st.integers(1, 12), st.integers(4, 120)).map(lambda n: 2 * n)
 @given(
     base=st.sampled_from(MAC), layer=convolutions(largest=5), rows=st.integers(1, 9),
     columns=st.integers(1, 4), sizes=st.tuples(EVEN, EVEN, EVEN),
+    short=st.sampled_from([None, 0, 0, 1]),
 )
-def test_any_convolution_reads_what_its_loops_read(base, layer, rows, columns, sizes):
-    """Halos, strides, padding, dilation, groups, batches."""
+@example(  # slices that end in the middle of a kernel
+    base=presets.GEMMINI_16X16_WS, layer=convolution((6, 6), (2, 2), 2, 1), rows=3, columns=1,
+    sizes=(8, 8, 200), short=0,
+)
+@example(  # a fold on three rows of the output
+    base=presets.EDGE_16X16_OS, layer=convolution((6, 3), (3, 3), 1, 1, padding=((1, 1), (1, 1))),
+    rows=9, columns=1, sizes=(8, 40, 200), short=0,
+)
+@example(  # a seam between two images
+    base=presets.EDGE_16X16_OS, layer=convolution((3, 3), (3, 3), 1, 2, batch=3), rows=2,
+    columns=2, sizes=(8, 40, 200), short=0,
+)
+def test_any_convolution_reads_what_its_loops_read(base, layer, rows, columns, sizes, short):
+    """Halos, strides, padding, dilation, groups, batches; and rooms that are just large enough."""
     assume(layer.m * layer.k <= 2500)
     one = 2 * max(rows, columns)  # what one clock takes in
-    check(layer, machine(base, rows=rows, columns=columns,
-                         sizes=tuple(map(max, sizes, (one, one, 8 * columns)))))
+    a = machine(base, rows=rows, columns=columns,
+                sizes=tuple(map(max, sizes, (one, one, 8 * columns))))
+    if short is not None:
+        p, loops = problem(layer, a), list(blockings(layer, a))[-1]
+        needed = overlap_elements(p, layer.window, site(p, a), loops) - short
+        a = replace(a, input=replace(a.input, bytes=max(one, 2 * needed)))
+    check(layer, a)
 
 
 def small_layers():
