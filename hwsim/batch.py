@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from hwsim.architecture import Architecture
 from hwsim.banks import bank_cycles
 from hwsim.checks import ceil_div
 from hwsim.counts import OPTIONS, Counts
+from hwsim.energy import Tariff
 from hwsim.lanes import pick
 from hwsim.layers import Gemm, Layer, Vector, Workload
 from hwsim.mapping import machine, problem
@@ -27,6 +28,8 @@ from hwsim.simulator import chains, edges, map_bits, tariffs
 from hwsim.traffic import stall_cycles
 
 Integers = NDArray[np.int64]
+#: The tariffs of every architecture.
+Bills: TypeAlias = Sequence[tuple[Tariff, ...]]
 _SIZES = ("m", "k", "n", "groups", "input_bits", "weight_bits", "output_bits", "accumulator_bits")
 _COUNTS = tuple(Counts().as_dict())
 #: No product of sizes may come near the end of 64-bit integers.
@@ -82,10 +85,10 @@ def evaluate(layers: Workload | Sequence[Layer], architectures: Sequence[Archite
     others = [j for j, layer in enumerate(held) if not isinstance(layer, Gemm)]
     for members in _alike(architectures):
         some = [architectures[i] for i in members]
-        stays = _stays(layers, some)
+        stays, bills = _stays(layers, some), [tariffs(each) for each in some]
         for columns, form in ((products, _products), (others, _vectors)):
             if columns:
-                found = form([held[j] for j in columns], some, stays.of(columns))
+                found = form([held[j] for j in columns], some, stays.of(columns), bills)
                 for name, values in result.items():
                     values[np.ix_(members, columns)] = found[name]
     return Batch(**result)
@@ -183,7 +186,7 @@ def _largest(p: SimpleNamespace, a: SimpleNamespace) -> Any:
 
 
 def _products(
-    layers: Sequence[Any], architectures: Sequence[Architecture], stays: _Stays
+    layers: Sequence[Any], architectures: Sequence[Architecture], stays: _Stays, bills: Bills
 ) -> dict[str, Any]:
     """Layers on the array, for architectures that differ in sizes alone."""
     first = architectures[0]
@@ -210,13 +213,13 @@ def _products(
         "fill_drain_cycles": work.cycles - work.compute_cycles,
         "stall_cycles": stall,
         "dram_bits": c.dram_bits,
-        "energy_pj": _energy(architectures, c, cycles),
+        "energy_pj": _energy(bills, c, cycles),
         "utilisation": products / could,
     }
 
 
 def _vectors(
-    layers: Sequence[Any], architectures: Sequence[Architecture], stays: _Stays
+    layers: Sequence[Any], architectures: Sequence[Architecture], stays: _Stays, bills: Bills
 ) -> dict[str, Any]:
     """Element-wise layers; fused ones cost operations and constants alone."""
     a = _machines(architectures)
@@ -235,7 +238,7 @@ def _vectors(
     stall = _stall(busy, c, (0, 0), a)
     return {
         "compute_cycles": busy, "fill_drain_cycles": 0, "stall_cycles": stall,
-        "dram_bits": c.dram_bits, "energy_pj": _energy(architectures, c, busy + stall),
+        "dram_bits": c.dram_bits, "energy_pj": _energy(bills, c, busy + stall),
         "utilisation": 0.0,
     }
 
@@ -285,10 +288,10 @@ def _best(p: Any, w: Any, a: Any, on_chip: Any) -> tuple[Any, Any]:
     return best[3], best[4]
 
 
-def _energy(architectures: Sequence[Architecture], c: Any, cycles: Any) -> Any:
+def _energy(bills: Bills, c: Any, cycles: Any) -> Any:
     """The dot product of counts and prices, a price a row."""
     total: Any = 0.0
-    for lines in zip(*(tariffs(each) for each in architectures), strict=True):
+    for lines in zip(*bills, strict=True):
         per: Any = np.array([line.per for line in lines])[:, None]
         price: Any = np.array([line.times * line.price.pj for line in lines])[:, None]
         number = cycles if lines[0].count == "cycles" else getattr(c, lines[0].count)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from hwsim import energy, skipping
-from hwsim.architecture import Architecture
+from hwsim.architecture import Architecture, Memory
 from hwsim.area import LANE_UM2, areas, memories, pe_um2
 from hwsim.banks import bank_cycles
 from hwsim.checks import ceil_div
@@ -79,27 +80,41 @@ def _each(component: str, names: tuple[str, ...], price: Price) -> tuple[Tariff,
 
 def _sram_tariffs(a: Architecture, table: EnergyTable) -> tuple[Tariff, ...]:
     """Words read and written of each SRAM, at the price of its size and word width."""
+    return _sram_lines(memories(a), table)
+
+
+# Machines of a sweep share most of their memories.
+@lru_cache(maxsize=1024)
+def _sram_lines(held: tuple[tuple[str, Memory], ...], table: EnergyTable) -> tuple[Tariff, ...]:
     return tuple(
         Tariff(
             component=name, count=f"{name}_{access}_bits", per=memory.word_bits,
             price=table.sram(name, memory.array_bytes, memory.word_bits, write=access == "write"),
         )
-        for name, memory in memories(a)
+        for name, memory in held
         for access in ("read", "write")
     )
 
 
 def _leakage_tariffs(a: Architecture, table: EnergyTable) -> tuple[Tariff, ...]:
     """What all SRAMs and the logic leak in every clock, stalls included."""
-    prices = [
-        (table.sram_leakage(name, memory.array_bytes, a.clock_hz), memory.arrays)
-        for name, memory in memories(a)
-    ]
+    prices = list(_sram_leaks(memories(a), table, a.clock_hz))
     prices.append((table.logic_leakage("pe", pe_um2(a), a.clock_hz), 1))
     prices.append((table.logic_leakage("vector", a.vector_lanes * LANE_UM2, a.clock_hz), 1))
     return tuple(
         Tariff(component="leakage", count="cycles", price=price, times=times)
         for price, times in prices
+    )
+
+
+@lru_cache(maxsize=1024)
+def _sram_leaks(
+    held: tuple[tuple[str, Memory], ...], table: EnergyTable, clock_hz: int
+) -> tuple[tuple[Price, int], ...]:
+    """Price of a clock and number of the arrays of each SRAM."""
+    return tuple(
+        (table.sram_leakage(name, memory.array_bytes, clock_hz), memory.arrays)
+        for name, memory in held
     )
 
 
