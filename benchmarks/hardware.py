@@ -19,19 +19,19 @@ import platform
 import resource
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from hwsim import presets, simulate
+from hwsim import Architecture, presets, read_topology, simulate
 from hwsim.batch import evaluate
-from hwsim.layers import Gemm, Operand, Window, Workload
+from hwsim.layers import Gemm, Layer, Operand, Window, Workload
 from hwsim.rowstationary import ALEXNET, processing_cycles
 
+TOPOLOGIES = Path(__file__).parent / "topologies"
 DATAFLOWS = (
     presets.SCALE_SIM_32X32_OS, presets.SCALE_SIM_32X32_WS, presets.SCALE_SIM_32X32_IS,
 )
@@ -73,19 +73,9 @@ def linear(name: str, batch: int, inputs: int, outputs: int) -> Gemm:
                 weights=byte(inputs * outputs), output=byte(batch * outputs))
 
 
-def resnet50() -> Workload:
-    """The 53 convolutions and the linear layer of ResNet-50 (He et al., 2016) at 224 x 224."""
-    layers, size, channels = [conv("stem", 224, 7, 3, 64, 2)], 56, 64
-    for stage, (blocks, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512))):
-        for block in range(blocks):
-            name, stride = f"{stage}.{block}", 2 if stage and not block else 1
-            layers.append(conv(f"{name}.a", size, 1, channels, width))
-            layers.append(conv(f"{name}.b", size, 3, width, width, stride))
-            if not block:
-                layers.append(conv(f"{name}.d", size, 1, channels, 4 * width, stride))
-            size, channels = -(-size // stride), 4 * width
-            layers.append(conv(f"{name}.c", size, 1, width, channels))
-    return Workload(name="resnet50", layers=(*layers, linear("fc", 1, 2048, 1000)))
+def network(name: str) -> Workload:
+    """A published network of `topologies/`, with its pools and sums."""
+    return read_topology(TOPOLOGIES / f"{name}.csv")
 
 
 def cpu_seconds(call: Callable[[], object], repeats: int) -> float:
@@ -99,31 +89,33 @@ def cpu_seconds(call: Callable[[], object], repeats: int) -> float:
 
 
 def shell_seconds() -> float:
-    """CPU seconds of `hwsim simulate` on ResNet-50 in a process of its own."""
-    lines = [
-        f"{x.name}, {w.height + sum(w.padding[0])}, {w.width + sum(w.padding[1])}, {w.kernel[0]}, "
-        f"{w.kernel[1]}, {w.channels}, {x.n}, {w.stride[0]},"
-        for x in resnet50().layers if (w := x.window) is not None
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "resnet50.csv"
-        path.write_text("header,\n" + "\n".join(lines) + "\n")
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, "-m", "hwsim.cli", "simulate", str(path), "--arch",
-             "scale-sim-32x32-ws"], check=True, capture_output=True,
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    """CPU seconds of `hwsim simulate` on ResNet-50, one dataflow, in a process of its own."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, "-m", "hwsim.cli", "simulate", str(TOPOLOGIES / "resnet50.csv"), "--arch",
+         "scale-sim-32x32-ws"], check=True, capture_output=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def pairs_a_second(base: presets.Architecture) -> float:
-    """50 layers on 2,000 arrays of other sizes, options as cheap and as dear as they come."""
-    layers = list(resnet50().layers[:50])
+def pairs_a_second(layers: Sequence[Layer], base: Architecture) -> float:
+    """Layers on 2,000 arrays of other sizes."""
     grid = [
         replace(base, rows=4 + i % 45, columns=4 + i // 45, name=f"a{i}") for i in range(2000)
     ]
     return len(layers) * len(grid) / cpu_seconds(lambda: evaluate(layers, grid), 3)
+
+
+def batch() -> dict[str, float]:
+    """Whole networks, element-wise layers included, and the dearest options of an array."""
+    return {
+        **{f"resnet50 {a.dataflow}": pairs_a_second(network("resnet50").layers, a)
+           for a in DATAFLOWS},
+        "mobilenet_v1 ws, packed, folds overlapped": pairs_a_second(
+            network("mobilenet_v1").layers,
+            replace(DATAFLOWS[1], grouping="packed", folds="overlapped")),
+    }
 
 
 def tpu_workload(name: str) -> Workload:
@@ -179,7 +171,7 @@ def eyeriss() -> list[dict[str, object]]:
 
 
 def measure() -> dict[str, object]:
-    work = resnet50()
+    work = network("resnet50")
     simulate(work, DATAFLOWS[0])
     return {
         "machine": platform.processor() or platform.machine(), "cpus": os.cpu_count(),
@@ -188,7 +180,7 @@ def measure() -> dict[str, object]:
         "resnet50_three_dataflows_cpu_s": cpu_seconds(
             lambda: [simulate(work, a) for a in DATAFLOWS], 5),
         "resnet50_from_the_shell_cpu_s": shell_seconds(),
-        "batch_pairs_a_cpu_second": {a.dataflow: pairs_a_second(a) for a in DATAFLOWS},
+        "batch_pairs_a_cpu_second": batch(),
         "tpu_v1": tpu(),
         "eyeriss_alexnet": eyeriss(),
     }

@@ -21,9 +21,10 @@ class Memory:
     """An on-chip SRAM with one read and one write port.
 
     ``bytes`` in all (half of it holds what is in use, half what is on its way), ``word_bits`` moved
-    by one access, ``bandwidth_bits_per_cycle`` of each port. ``banks`` give a word a clock each and
-    are priced each with its share of the bytes; None where they are not stated: one array of the
-    whole size is priced, at the bandwidth given.
+    by one access, ``bandwidth_bits_per_cycle`` of each port. ``banks`` give a word a clock each,
+    which may hold the array up (:mod:`hwsim.banks`), and are priced each with its share of the
+    bytes; None where they are not stated: one array of the whole size is priced, at the bandwidth
+    given.
     """
 
     bytes: int

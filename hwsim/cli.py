@@ -1,4 +1,4 @@
-"""The command line ``hwsim``: simulate a workload, list the architectures."""
+"""The command line ``hwsim``: simulate a workload, sweep a design space, list architectures."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hwsim import presets
+from hwsim.files import write, write_text
 from hwsim.report import Report
 from hwsim.simulator import simulate
 from hwsim.workload import load
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_simulate(commands)
     _add_compare(commands)
+    _add_sweep(commands)
     published = commands.add_parser(
         "published", help="published machines: what the model gives, what was published",
         description="Every figure with its source, the ratio, and what the difference is.",
@@ -123,6 +124,46 @@ def _add_compare(commands: Any) -> None:
                         help="also write energy against latency (.png, .svg, .pdf)")
 
 
+def _add_sweep(commands: Any) -> None:
+    sweep = commands.add_parser(
+        "sweep", help="every workload on every architecture of a design space",
+        description="Costs all points of a design space and prints those that no other point "
+        "beats. A sweep that was stopped goes on where it was.",
+    )
+    sweep.set_defaults(command=_sweep)
+    sweep.add_argument("space", metavar="SPEC.toml", help="workloads, architectures, axes")
+    where = sweep.add_mutually_exclusive_group()
+    where.add_argument("--workers", metavar="N", type=int, default=1, help="processes (default 1)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler to work on")
+    sweep.add_argument(
+        "--out", metavar="DIR", default="hwsim-sweep",
+        help="folder for points.csv, pareto.csv, sweep.json, pareto.png (default hwsim-sweep)",
+    )
+    sweep.add_argument("--json", action="store_true", help="print sweep.json, not a table")
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    from hwsim import sweep_report
+    from hwsim.space import read_space
+    from hwsim.sweep import explore, processes, scheduler
+
+    if options.workers < 1:
+        raise ValueError(f"--workers {options.workers}: rule 1 or more")
+    run = processes(options.workers) if options.scheduler is None else scheduler(options.scheduler)
+    space, folder = read_space(options.space), Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    with sweep_report.progress() as done:
+        rows = explore(space, folder=folder, run=run, done=done)
+    texts = sweep_report.texts(space, rows)
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    from hwsim import plot
+
+    write(folder / "pareto.png", lambda path: plot.pareto(space, rows, path))
+    table = sweep_report.to_table(space, rows, os.fspath(folder))
+    sys.stdout.write(texts["sweep.json"] if options.json else table)
+
+
 def _compare(options: argparse.Namespace) -> None:
     from hwsim.compare import compare, machines
     from hwsim.shapes import Shape, as_method
@@ -135,12 +176,12 @@ def _compare(options: argparse.Namespace) -> None:
                       for text in options.methods or ["none"]]
     found = compare(workloads, machines(options.arch.split(","), options.equal))
     if options.csv is not None:
-        _write(options.csv, lambda path: _save_text(path, found.to_csv()))
+        write_text(options.csv, found.to_csv())
     if options.plot is not None:
         from hwsim import plot
 
         format = Path(options.plot).suffix.lower()[1:]
-        _write(options.plot, lambda path: plot.compared(found, path, format=format))
+        write(options.plot, lambda path: plot.compared(found, path, format=format))
     sys.stdout.write(found.to_json() if options.json else found.to_table())
 
 
@@ -184,7 +225,7 @@ def _simulate(options: argparse.Namespace) -> None:
     else:
         report = simulate(workload, architecture)
     if options.csv is not None:
-        _write(options.csv, lambda path: _save_text(path, report.to_csv()))
+        write_text(options.csv, report.to_csv())
     for name in ("plot", "roofline"):
         if getattr(options, name) is not None:
             _figure(name, report, getattr(options, name))
@@ -197,8 +238,8 @@ def _compatible(options: argparse.Namespace) -> None:
     if options.config is None:
         raise ValueError(f"--compat {options.compat}: rule a SCALE-Sim configuration by --config")
     for flag, value in (("arch", options.arch), ("csv", options.csv), ("plot", options.plot),
-                        ("as", options.method), ("codes", options.codes),
-                        ("fuse", options.fuse or None)):
+                        ("roofline", options.roofline), ("as", options.method),
+                        ("codes", options.codes), ("fuse", options.fuse or None)):
         if value is not None:
             raise ValueError(f"--compat {options.compat}: rule no --{flag}")
     run = simulate(options.workload, options.config, kind=options.topology or "conv")
@@ -207,42 +248,12 @@ def _compatible(options: argparse.Namespace) -> None:
     sys.stdout.write(run.to_json() if options.json else run.to_table())
 
 
-def _save_text(path: str, text: str) -> None:
-    Path(path).write_text(text, encoding="utf-8")
-
-
 def _figure(name: str, report: Report, target: str) -> None:
     from hwsim import plot
 
     format = Path(target).suffix.lower()[1:]
     draw = {"plot": plot.plot, "roofline": plot.roofline}[name]
-    _write(target, lambda path: draw(report, path, format=format))
-
-
-def _write(target: str, save: Callable[[str], None]) -> None:
-    """Write under a temporary name in the same folder, then rename: all or nothing."""
-    folder = Path(target).absolute().parent
-    try:
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".hwsim-", suffix=".part")
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, target) from None
-    os.close(handle)
-    try:
-        save(temporary)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, error.strerror, target) from None
-        raise
-
-
-def _umask() -> int:
-    """The mask of new files; reading it needs a change and a change back."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    write(target, lambda path: draw(report, path, format=format))
 
 
 def _archs(options: argparse.Namespace) -> None:

@@ -57,7 +57,7 @@ def _cuts(total: Whole, size: Whole) -> tuple[Whole, Whole, Whole]:
     return count, smaller(size, total), total - (count - 1) * size
 
 
-def _blocks(total: Whole, size: Whole, value: Callable[[Whole], Whole]) -> Whole:
+def blocks(total: Whole, size: Whole, value: Callable[[Whole], Whole]) -> Whole:
     """Sum of ``value(used)`` over the pieces of ``size`` that cover ``total``."""
     count, body, last = _cuts(total, size)
     return (count - 1) * value(body) + value(last)
@@ -80,12 +80,12 @@ def output_work(p: Any, a: Any) -> Work:
         def moved(used: Whole) -> Whole:
             return used * (a.rows - 1) - _triangle(used) if full else _triangle(used)
 
-        serial = p.groups * p.n * _blocks(p.m, a.rows, moved)
-        moves = pick(q > 1, p.n * _blocks(p.groups, q, lambda held: moved(held * p.m)), serial)
+        serial = p.groups * p.n * blocks(p.m, a.rows, moved)
+        moves = pick(q > 1, p.n * blocks(p.groups, q, lambda held: moved(held * p.m)), serial)
         moves += results if a.folds == "overlapped" else 0
     # On a cut edge an operand goes no further than the PEs that need it; packed, than the pack.
-    across = pick(q > 1, p.m * p.k * _blocks(p.groups, q, lambda held: held * held * p.n), p.macs)
-    down = pick(q > 1, p.k * p.n * _blocks(p.groups, q, lambda held: held * held * p.m), p.macs)
+    across = pick(q > 1, p.m * p.k * blocks(p.groups, q, lambda held: held * held * p.n), p.macs)
+    down = pick(q > 1, p.k * p.n * blocks(p.groups, q, lambda held: held * held * p.m), p.macs)
     compute = p.k * pick(q > 1, ceil_div(p.groups, q), p.groups * row_folds * column_folds)
     return Work(compute, _output_span(p, a, q).end, {
         "macs": p.macs,
@@ -160,10 +160,10 @@ def _stationary_work(p: Any, a: Any, s: _Streams, *, moving: str, still: str) ->
     row_folds, column_folds = ceil_div(s.k, a.rows), ceil_div(s.columns, a.columns)
     moved = s.groups * s.streamed * s.k * column_folds
     results, full = p.groups * p.m * p.n, a.edges == "full"
-    deep = s.groups * _blocks(s.k, a.rows, lambda used: _triangle(used + 1))
-    deep = pick(q > 1, _blocks(s.groups, q, lambda held: _triangle(held * s.k + 1)), deep)
+    deep = s.groups * blocks(s.k, a.rows, lambda used: _triangle(used + 1))
+    deep = pick(q > 1, blocks(s.groups, q, lambda held: _triangle(held * s.k + 1)), deep)
     across = pick(
-        q > 1, s.streamed * s.k * _blocks(s.groups, q, lambda held: held * held * s.columns), p.macs
+        q > 1, s.streamed * s.k * blocks(s.groups, q, lambda held: held * held * s.columns), p.macs
     )
     below = _passed_rows(s, a, q, row_folds)
     count = pick(q > 1, ceil_div(s.groups, q), s.groups * row_folds * column_folds)
@@ -189,7 +189,7 @@ def _passed_rows(s: _Streams, a: Any, q: Whole, row_folds: Whole) -> Whole:
         return held * rows - s.k * _triangle(held + 1)
 
     serial = s.groups * (row_folds * a.rows - s.k) if a.edges == "full" else 0
-    return pick(q > 1, _blocks(s.groups, q, packed), serial)
+    return pick(q > 1, blocks(s.groups, q, packed), serial)
 
 
 def _stationary_span(s: _Streams, a: Any, q: Whole, room: Whole) -> Span:

@@ -1,4 +1,4 @@
-"""Figures of a report: cycles and energy of every layer as stacked bars, and a roofline."""
+"""Figures: bars of every layer and the roofline of a report, the Pareto front of a sweep."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 
 from hwsim.compare import Comparison
 from hwsim.report import LayerReport, Report
+from hwsim.space import OBJECTIVES, Space
+from hwsim.sweep import Row
 
 _CYCLE_PARTS = (
     ("compute_cycles", "compute", "#30638e"),
@@ -33,6 +35,7 @@ _COMPONENTS = (
 )
 _MOST_LABELS = 60
 _MOST_POINTS = 12
+_MOST_PANELS = 12
 #: Points of a roofline within these shares of a decade are named together.
 _NEAR = (0.45, 0.12)
 _CYCLE_UNITS = ((1.0, "cycles"), (1e3, "thousand cycles"), (1e6, "million cycles"))
@@ -212,3 +215,63 @@ def _name_layers(axes: Any, names: Sequence[str]) -> None:
         ha="right" if slanted else "center", rotation_mode="anchor", fontsize=8,
     )
     axes.set_xlim(-0.6, len(names) - 0.4)
+
+
+def pareto(space: Space, rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
+    """Write the points of a sweep as ``png``: two objectives as axes, the third as colour.
+
+    A panel a workload; points that another one beats are grey, the line joins those that are best
+    in the two objectives alone.
+    """
+    goals = (*space.minimise, *(goal for goal in OBJECTIVES if goal not in space.minimise))
+    across, up = goals[:2]
+    third = space.minimise[2] if len(space.minimise) > 2 else None
+    names = [workload.name for workload in space.workloads][:_MOST_PANELS]
+    figure = Figure(figsize=(7.5, 4.6 * len(names)), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, name in zip(figure.subplots(len(names), squeeze=False)[:, 0], names, strict=True):
+        mine = [row for row in rows if row.workload == name and not isinstance(row.outcome, str)]
+        best = [row for row in mine if row.best]
+        worse = [row for row in mine if not row.best]
+        axes.scatter(_values(worse, across), _values(worse, up), s=9, color="#ced4da",
+                     linewidths=0, label="beaten")
+        shades = None if third is None else _values(best, third)
+        colour = {"color": "#30638e"} if shades is None else {"c": shades, "cmap": "viridis"}
+        dots = axes.scatter(_values(best, across), _values(best, up), s=26, linewidths=0,
+                            zorder=3, label="Pareto front", **colour)
+        x, y = _values(best, across), _values(best, up)
+        axes.plot(*_stairs(x, y), color="#343a40", linewidth=0.8, zorder=2,
+                  label="front of the two axes")
+        if shades is not None:
+            figure.colorbar(dots, ax=axes, label=_goal(str(third)))
+        axes.set(xscale="log", yscale="log", xlabel=_goal(across), ylabel=_goal(up))
+        axes.set_title(f"{name}: {len(best)} of {len(mine)} points on the front", fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(which="both", linewidth=0.3, alpha=0.5)
+        axes.set_axisbelow(True)
+        axes.legend(frameon=False, fontsize=8)
+    _save(figure, path, "png")
+
+
+def _values(rows: Sequence[Row], goal: str) -> list[float]:
+    """An objective of rows; no clocks of waiting are drawn as one, on logarithmic axes."""
+    return [max(row.outcome[goal], 1) if goal == "stall_cycles" else row.outcome[goal]
+            for row in rows if not isinstance(row.outcome, str)]
+
+
+def _stairs(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+    """The corners of those that are best in x and y alone, from left to right."""
+    across: list[float] = []
+    up: list[float] = []
+    for a, b in sorted(zip(x, y, strict=True)):
+        if not up or b < up[-1]:
+            across += [a, a] if up else [a]
+            up += [up[-1], b] if up else [b]
+    return across, up
+
+
+def _goal(name: str) -> str:
+    """``energy_pj`` is energy, pJ."""
+    return {"seconds": "time, s", "energy_pj": "energy, pJ", "area_mm2": "area, mm²",
+            "total_cycles": "clocks", "stall_cycles": "clocks of waiting",
+            "dram_bits": "DRAM traffic, bits"}[name]

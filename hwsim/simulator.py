@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from hwsim import energy, skipping
-from hwsim.architecture import Architecture
+from hwsim.architecture import Architecture, Memory
 from hwsim.area import LANE_UM2, areas, memories, pe_um2
+from hwsim.banks import bank_cycles
 from hwsim.checks import ceil_div
 from hwsim.counts import Activity, Counts, Problem
 from hwsim.energy import EnergyTable, Price, Tariff
@@ -73,27 +75,41 @@ def _each(component: str, names: tuple[str, ...], price: Price) -> tuple[Tariff,
 
 def _sram_tariffs(a: Architecture, table: EnergyTable) -> tuple[Tariff, ...]:
     """Words read and written of each SRAM, at the price of its size and word width."""
+    return _sram_lines(memories(a), table)
+
+
+# Machines of a sweep share most of their memories.
+@lru_cache(maxsize=1024)
+def _sram_lines(held: tuple[tuple[str, Memory], ...], table: EnergyTable) -> tuple[Tariff, ...]:
     return tuple(
         Tariff(
             component=name, count=f"{name}_{access}_bits", per=memory.word_bits,
             price=table.sram(name, memory.array_bytes, memory.word_bits, write=access == "write"),
         )
-        for name, memory in memories(a)
+        for name, memory in held
         for access in ("read", "write")
     )
 
 
 def _leakage_tariffs(a: Architecture, table: EnergyTable) -> tuple[Tariff, ...]:
     """What all SRAMs and the logic leak in every clock, stalls included."""
-    prices = [
-        (table.sram_leakage(name, memory.array_bytes, a.clock_hz), memory.arrays)
-        for name, memory in memories(a)
-    ]
+    prices = list(_sram_leaks(memories(a), table, a.clock_hz))
     prices.append((table.logic_leakage("pe", pe_um2(a), a.clock_hz), 1))
     prices.append((table.logic_leakage("vector", a.vector_lanes * LANE_UM2, a.clock_hz), 1))
     return tuple(
         Tariff(component="leakage", count="cycles", price=price, times=times)
         for price, times in prices
+    )
+
+
+@lru_cache(maxsize=1024)
+def _sram_leaks(
+    held: tuple[tuple[str, Memory], ...], table: EnergyTable, clock_hz: int
+) -> tuple[tuple[Price, int], ...]:
+    """Price of a clock and number of the arrays of each SRAM."""
+    return tuple(
+        (table.sram_leakage(name, memory.array_bytes, clock_hz), memory.arrays)
+        for name, memory in held
     )
 
 
@@ -104,23 +120,35 @@ class Kept(NamedTuple):
     output: bool = False
 
 
+def chains(workload: Workload) -> tuple[tuple[Layer, Layer], ...]:
+    """Writers whose map one layer alone reads, the next that runs; each with its reader."""
+    running = [x for x in workload.layers if isinstance(x, Gemm) or not x.fused]
+    readers = Counter(name for layer in running for name in layer.reads)
+    return tuple(
+        (writer, reader) for writer, reader in pairwise(running)
+        if reader.reads == (writer.name,) and readers[writer.name] == 1
+    )
+
+
 def kept_maps(workload: Workload, a: Architecture) -> dict[str, Kept]:
     """Maps that stay: read by one layer only, the next that runs, and not larger than half.
 
     Each is decided by itself, so that a larger memory keeps all that a smaller one does [7.4.6].
     """
     running = [x for x in workload.layers if isinstance(x, Gemm) or not x.fused]
-    readers = Counter(name for layer in running for name in layer.reads)
-    kept = dict.fromkeys((layer.name for layer in running), Kept())
+    kept = {layer.name: Kept() for layer in running}
     if a.maps is None:
         return kept
-    for writer, reader in pairwise(running):
-        alone = reader.reads == (writer.name,) and readers[writer.name] == 1
-        bits = writer.output.elements * a.element.storage_bits(writer.output.bits)
-        if alone and bits <= a.maps.half_bits:
+    for writer, reader in chains(workload):
+        if map_bits(writer, a) <= a.maps.half_bits:
             kept[writer.name] = kept[writer.name]._replace(output=True)
             kept[reader.name] = Kept(input=True)
     return kept
+
+
+def map_bits(writer: Layer, a: Architecture) -> int:
+    """Bits that the results of a layer take in this machine."""
+    return writer.output.elements * a.element.storage_bits(writer.output.bits)
 
 
 def gemm_report(
@@ -145,7 +173,8 @@ def layer_report(
         parameter_dram_read_bits=layer.parameter_bits, additions=layer.additions,
         pe_idle_cycles=idle,
     )
-    stall = stall_cycles(activity.cycles, counts, *edges(p, a), a)
+    busiest = bank_cycles(p, a, counts)
+    stall = stall_cycles(activity.cycles, counts, *edges(p, a), a, bank_cycles=busiest)
     cycles = activity.cycles + stall
     return LayerReport(
         name=layer.name, kind="Gemm", groups=layer.groups, m=layer.m, k=layer.k, n=layer.n,

@@ -75,8 +75,12 @@ def read_text(path: str | os.PathLike[str]) -> str:
         raise ValueError(f"{os.fspath(path)}: not a text file, rule a topology in UTF-8") from None
 
 
-def parse_lines(text: str, where: str, kind: str) -> tuple[Line, ...]:
-    """The lines of a SCALE-Sim layout, one or more; raises ``ValueError`` as the reader does."""
+def parse_lines(text: str, where: str, kind: str, *, loose: bool = False) -> tuple[Line, ...]:
+    """The lines of a SCALE-Sim layout, one or more; raises ``ValueError`` as the reader does.
+
+    ``loose`` reads as that tool does: what stands behind the last comma is thrown away, and a layer
+    needs no name.
+    """
     if kind not in _FIELDS:
         raise ValueError(f"topology kind {kind!r}: exist {', '.join(_FIELDS)}")
     lines = []
@@ -85,7 +89,7 @@ def parse_lines(text: str, where: str, kind: str) -> tuple[Line, ...]:
             _check_header(line, where, kind)
         elif line.strip():
             try:
-                lines.append(_parse(number, line, kind))
+                lines.append(_parse(number, line, kind, loose))
             except ValueError as error:
                 raise ValueError(f"{where}:{number}: {error}") from None
     if not lines:
@@ -96,18 +100,18 @@ def parse_lines(text: str, where: str, kind: str) -> tuple[Line, ...]:
 def _check_header(line: str, where: str, kind: str) -> None:
     """The first line is never read as a layer; one that could be is a layer lost."""
     try:
-        _parse(1, line, kind)
+        _parse(1, line, kind, loose=False)
     except ValueError:
         return
     raise ValueError(f"{where}:1: {line.strip()!r} is a layer, rule a header in the first line")
 
 
-def _parse(number: int, line: str, kind: str) -> Line:
+def _parse(number: int, line: str, kind: str, loose: bool) -> Line:
     """Name and sizes of a line; the last comma is part of the format."""
     cells = [cell.strip() for cell in line.split(",")]
     names = _FIELDS[kind]
     rule = f"rule 'name, {', '.join(names)},' with the last comma"
-    if cells[-1]:
+    if cells[-1] and (not loose or len(cells) <= len(names) + 1):
         raise ValueError(f"line ends in {cells[-1]!r}, {rule}")
     cells = cells[:-1]
     sparsity = (1, 1)
@@ -115,7 +119,7 @@ def _parse(number: int, line: str, kind: str) -> Line:
         sparsity = _ratio(cells.pop())
     if len(cells) != len(names) + 1:
         raise ValueError(f"{len(cells)} fields, {rule}")
-    if not cells[0]:
+    if not cells[0] and not loose:
         raise ValueError(f"empty layer name, {rule}")
     sizes = tuple(network.size(n, cell) for n, cell in zip(names, cells[1:], strict=True))
     if kind == "conv":

@@ -69,18 +69,20 @@ def choose(
 
 
 def stall_cycles(
-    array_cycles: Whole, counts: Any, first_bits: Whole, last_bits: Whole, architecture: Any
+    array_cycles: Whole, counts: Any, first_bits: Whole, last_bits: Whole, architecture: Any,
+    *, bank_cycles: Whole = 0,
 ) -> Whole:
     """Clocks in which the array waits: never negative, and falling with every bandwidth [7.4.5].
 
     The words of the first clock (``first_bits``) must arrive before the array starts, the last row
     of results (``last_bits``) leaves after it ends; everything else moves while it works, and
-    whatever takes longer than the array holds it up.
+    whatever takes longer than the array holds it up: DRAM, a port, or the busiest bank
+    (:mod:`hwsim.banks`).
     """
     a, c = architecture, counts
     rate = a.dram.bandwidth_bits_per_cycle
     between = larger(0, c.dram_bits - first_bits - last_bits)
-    overlapped = larger(array_cycles, ceil_div(between, rate))
+    overlapped = larger(larger(array_cycles, bank_cycles), ceil_div(between, rate))
     ports = [
         (c.input_sram_read_bits, a.input), (c.input_sram_write_bits, a.input),
         (c.weight_sram_read_bits, a.weights), (c.weight_sram_write_bits, a.weights),

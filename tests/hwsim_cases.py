@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from hypothesis import strategies as st
 
 from hwsim.architecture import Architecture, Memory
 from hwsim.layers import Gemm, Operand, Window
@@ -103,17 +104,48 @@ def gemm(m: int, k: int, n: int) -> Gemm:
 
 
 def conv(H: int, R: int, C: int, F: int, *, stride=1, pad=0, batch=1, groups=1) -> Gemm:
-    out = (H + 2 * pad - R) // stride + 1
-    m, k = batch * out * out, C // groups * R * R
+    return convolution(
+        (H, H), (R, R), C, F, stride=(stride, stride), padding=((pad, pad), (pad, pad)),
+        batch=batch, groups=groups,
+    )
+
+
+def convolution(
+    size, kernel, C: int, F: int, *, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1),
+    batch=1, groups=1,
+) -> Gemm:
+    out = tuple(
+        (n + sum(pads) - d * (r - 1) - 1) // s + 1
+        for n, pads, d, r, s in zip(size, padding, dilation, kernel, stride, strict=True)
+    )
+    m, k = batch * out[0] * out[1], C // groups * kernel[0] * kernel[1]
     return Gemm(
         name="c", groups=groups, m=m, k=k, n=F // groups,
-        input=Operand(lo=0, hi=255, elements=batch * C * H * H),
+        input=Operand(lo=0, hi=255, elements=batch * C * size[0] * size[1]),
         weights=Operand(lo=-128, hi=127, elements=k * F),
         output=Operand(lo=0, hi=255, elements=m * F),
         window=Window(
-            batch=batch, channels=C // groups, height=H, width=H, kernel=(R, R),
-            stride=(stride, stride), padding=((pad, pad), (pad, pad)), output=(out, out),
+            batch=batch, channels=C // groups, height=size[0], width=size[1], kernel=kernel,
+            stride=stride, padding=padding, dilation=dilation, output=out,
         ),
+    )
+
+
+@st.composite
+def convolutions(draw, *, largest=6, channels=3, batches=3):
+    """Any convolution: halos, strides, padding unlike at the two ends, dilation, groups."""
+    kernel, dilation = (draw(st.tuples(*[st.integers(1, n)] * 2)) for n in (3, 2))
+    padding = draw(st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2))
+    size = tuple(
+        draw(st.integers(max(1, d * (r - 1) + 1 - sum(pads)), largest + 1))
+        for r, d, pads in zip(kernel, dilation, padding, strict=True)
+    )
+    groups = draw(st.integers(1, 3))
+    # Depthwise where a group has one channel and one filter.
+    C, F = (groups * draw(st.integers(1, channels)) for _ in range(2))
+    return convolution(
+        size, kernel, C, F, stride=draw(st.tuples(st.integers(1, 4), st.integers(1, 4))),
+        padding=padding, dilation=dilation, batch=draw(st.integers(1, batches)), groups=groups,
     )
 
 

@@ -49,7 +49,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
         },
         set(),
     ),
-    "hwsim": (set(), {"matplotlib"}),
+    "hwsim": (set(), {"distributed", "matplotlib", "tqdm"}),
 }
 # Of the integer core, quant takes numbers and geometry, nothing that runs.
 QUANT_FROM_PROGRAM = {"types", "arith", "window", "operators", "pooling"}

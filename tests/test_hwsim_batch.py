@@ -4,23 +4,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hwsim_cases import ALEXNET, conv, gemm, machine
+from hwsim_cases import ALEXNET, convolutions, gemm, machine, small_program
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwsim import presets, read_topology, simulate
+from hwsim import from_program, presets, read_topology, simulate
 from hwsim.architecture import Architecture
 from hwsim.batch import evaluate
 from hwsim.counts import OPTIONS
-from hwsim.layers import Gemm, Operand, Vector, Workload
+from hwsim.layers import Layer, Operand, Vector, Workload
 
 
-def check(layers: list[Gemm], architectures: list[Architecture]) -> None:
+def check(layers: list[Layer] | Workload, architectures: list[Architecture]) -> None:
     batch = evaluate(layers, architectures)
-    assert batch.total_cycles.shape == (len(architectures), len(layers))
+    chain = layers.layers if isinstance(layers, Workload) else ()
+    assert batch.total_cycles.shape == (len(architectures), len(chain or layers))
     for i, a in enumerate(architectures):
-        for j, layer in enumerate(layers):
-            (one,) = simulate(Workload(name="w", layers=(layer,)), a).layers
+        whole = simulate(layers, a).layers if chain else ()
+        for j, layer in enumerate(chain or layers):
+            (one,) = whole[j:j + 1] or simulate(Workload(name="w", layers=(layer,)), a).layers
             for name in ("compute_cycles", "fill_drain_cycles", "stall_cycles", "total_cycles"):
                 assert getattr(batch, name)[i, j] == getattr(one, name), (name, a, layer)
             assert batch.dram_bits[i, j] == one.counts.dram_bits
@@ -33,12 +35,20 @@ def test_presets_on_alexnet():
     check(list(read_topology(ALEXNET).layers), list(presets.PRESETS))
 
 
+def operands(most):
+    return st.builds(Operand, lo=st.sampled_from([0, -128, -40_000]), hi=st.sampled_from([3, 255]),
+                     elements=st.integers(1, most))
+
+
 LAYERS = st.one_of(
     st.builds(gemm, st.integers(1, 60), st.integers(1, 60), st.integers(1, 60)),
+    convolutions(largest=12, channels=8),
     st.builds(
-        conv, st.integers(3, 12), st.integers(1, 3), st.sampled_from([2, 4]),
-        st.sampled_from([2, 4, 8]), stride=st.integers(1, 4), pad=st.integers(0, 2),
-        batch=st.integers(1, 3), groups=st.integers(1, 2),
+        Vector, name=st.just("v"), kind=st.just("Add"), output=operands(5000),
+        inputs=st.lists(operands(5000), min_size=1, max_size=3).map(tuple),
+        additions=st.integers(0, 9000), multiplications=st.integers(0, 9000),
+        comparisons=st.integers(0, 9000), parameter_bits=st.integers(0, 9000),
+        fused=st.booleans(),
     ),
 )
 SIZES = st.integers(32, 3000)
@@ -56,6 +66,12 @@ def architectures(draw: st.DrawFn) -> Architecture:
         sizes=draw(st.tuples(SIZES, SIZES, SIZES)), bandwidth=draw(st.integers(1, 99)),
         sram=draw(st.integers(1, 99)),
     )
+    for name in ("input", "weights", "output"):
+        banks = draw(st.sampled_from([None, None, 1, 2, 3, 5]))
+        held = getattr(a, name)
+        if banks is not None:
+            options[name] = replace(held, banks=banks, bytes=-(-held.bytes // banks) * banks,
+                                    bandwidth_bits_per_cycle=8 * banks)
     return replace(a, **options)
 
 
@@ -65,6 +81,33 @@ def architectures(draw: st.DrawFn) -> Architecture:
 )
 def test_any_layers_on_any_architectures(layers, machines):
     check(layers, machines)
+
+
+@given(
+    layers=st.lists(LAYERS, min_size=1, max_size=6), fork=st.booleans(),
+    machines=st.lists(architectures(), min_size=1, max_size=4),
+    held=st.lists(st.integers(1, 9000), min_size=4, max_size=4),
+)
+def test_maps_that_wait_on_the_chip(layers, fork, machines, held):
+    """A chain of any layers, and one in which the last reads the first as well."""
+    chain = [replace(x, name=f"l{i}", reads=(f"l{i - 1}",) if i else ())
+             for i, x in enumerate(layers)]
+    if fork:
+        chain[-1] = replace(chain[-1], reads=(f"l{max(0, len(chain) - 2)}", "l0"))
+    port = replace(machines[0].input, bandwidth_bits_per_cycle=99, banks=None)
+    machines = [replace(a, maps=replace(port, bytes=n))
+                for a, n in zip(machines, held, strict=False)]
+    check(Workload(name="w", layers=tuple(chain)), machines)
+
+
+def test_a_program_with_maps_on_the_chip():
+    check(from_program(small_program(), batch=3), [presets.TPU_V1_FULL, presets.EDGE_16X16_OS])
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "alexnet_grouped"])
+def test_whole_networks(name):
+    packed = replace(presets.GEMMINI_16X16_WS, grouping="packed")
+    check(read_topology(ALEXNET.parent / f"{name}.csv"), [packed, presets.SCALE_SIM_32X32_IS])
 
 
 def test_of_equal_orders_the_first_is_taken():
@@ -86,8 +129,8 @@ def test_what_is_refused():
     with pytest.raises(ValueError, match="nothing to do"):
         evaluate([], [edge])
     one = Operand(lo=0, hi=1, elements=1)
-    add = Vector(name="add", kind="Add", inputs=(one,), output=one)
-    with pytest.raises(ValueError, match="layer 'add', rule matrix products only"):
+    add = Vector(name="add", kind="Add", inputs=(one,), output=one, additions=2**62)
+    with pytest.raises(ValueError, match=r"counts up to .*, rule below 2\*\*61"):
         evaluate([add], [edge])
     with pytest.raises(ValueError, match=r"counts up to .*, rule below 2\*\*61"):
         evaluate([gemm(10**6, 10**6, 10**6)], [edge])

@@ -97,12 +97,13 @@ def bad(tmp_path) -> list[tuple[list[str], str]]:
         (["simulate", net, *EDGE, "--roofline", "x"], "--roofline x: rule a name that ends in"),
         (["simulate", net, *EDGE, "--topology", "lstm"], "invalid choice: 'lstm'"),
         (["simulate", net], "--arch"),
-        (["sweep"], "invalid choice: 'sweep'"),
+        (["sweep"], "required: SPEC.toml"),
+        (["tune"], "invalid choice: 'tune'"),
         ([], "COMMAND"),
     ]
 
 
-@pytest.mark.parametrize("case", range(15))
+@pytest.mark.parametrize("case", range(16))
 def test_bad_input_gets_one_line_and_leaves_nothing(tmp_path, capsys, case):
     arguments, seen = bad(tmp_path)[case]
     before = sorted(tmp_path.iterdir())

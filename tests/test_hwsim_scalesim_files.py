@@ -166,7 +166,7 @@ BAD_TOPOLOGIES = [
     ("h,\n", "t.csv: no layers"),
     ("a,8,8,3,3,1,1,1,\n", "t.csv:1: 'a,8,8,3,3,1,1,1,' is a layer, rule a header in the first"),
     ("h,\na,8,8,3,3,1,1,1\n", "t.csv:2: line ends in '1', rule"),
-    ("h,\n,,,,,,,,\n", "t.csv:2: empty layer name"),
+    ("h,\n,,,,,,,,\n", "t.csv:2: map height '', rule an integer"),
     ("h,\na,8,8,9,3,1,1,1,\n", "t.csv:2: kernel 9x3 on a map of 8x8, rule not larger"),
     ("h,\na,8,8,3,3,0,1,1,\n", "t.csv:2: channels '0', rule an integer from 1"),
     ("h,\na,8,8,3,3,1,1,-1,\n", "t.csv:2: stride '-1', rule an integer from 1"),
@@ -185,6 +185,27 @@ def test_malformed_topologies_get_one_line(files, capsys, text, seen):
     expect_refusal(files, capsys, seen, files / "t.csv")
 
 
+@pytest.mark.parametrize(("kind", "plain", "odd"), [
+    ("conv", "a,9,9,3,3,4,8,2,", "  a , 9,9 ,3, 3,\t4,08,2 , "),
+    ("conv", "a,9,9,3,3,4,8,2,", "a,9,9,3,3,4,8,2,what a line ends in"),
+    ("conv", "a,9,9,3,3,4,8,2,", "a,9,9,3,3,4,8,2,2:4"),
+    ("conv", "a,9,9,3,3,4,8,2,", ",9,9,3,3,4,8,2,"),
+    ("conv", "a,9,9,3,3,4,8,2,", "dp,9,9,3,3,4,8,2,"),
+    ("gemm", "a,9,8,7,", "a,9,8,7,1:1"),
+    ("gemm", "a,9,8,7,", "DP,9,8,7, 3:4 ,"),
+])
+@pytest.mark.parametrize(("before", "after"), [("", "\n"), ("\n \n", "\n\n"), ("", "")])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_odd_lines_read_as_the_tool_reads_them(files, kind, plain, odd, before, after, end):
+    """Both forms give the tool the same three reports, with sparsity off; a byte-order mark too."""
+    texts = []
+    for line in (f"h,\n{plain}\n", f"\ufeffh,\n{before}{odd}{after}"):
+        (files / "t.csv").write_bytes(line.replace("\n", end).encode())
+        done = simulate(files / "t.csv", files / "c.cfg", kind=kind)
+        texts.append(done.reports())
+    assert texts[0] == texts[1]
+
+
 def test_bad_usage_gets_one_line(files, capsys):
     network, config = str(files / "t.csv"), str(files / "c.cfg")
     cases = [
@@ -192,6 +213,7 @@ def test_bad_usage_gets_one_line(files, capsys):
         ([network, *COMPAT, "--config", config, "--arch", "edge-16x16-os"], "rule no --arch"),
         ([network, *COMPAT, "--config", config, "--csv", "x.csv"], "rule no --csv"),
         ([network, *COMPAT, "--config", config, "--as", "twostep"], "rule no --as"),
+        ([network, *COMPAT, "--config", config, "--roofline", "x.png"], "rule no --roofline"),
         ([network, "--config", config, "--reports", "out"], "--reports only with --compat"),
         ([network, "--config", config, "--arch", "edge-16x16-os"], "rule either --arch or"),
         ([network], "rule either --arch or --config"),

@@ -78,7 +78,7 @@ def simulate(
     names: list[str] = []
     results: list[LayerResult] = []
     known: dict[Layer, LayerResult] = {}
-    for line in parse_lines(text, where, kind):
+    for line in parse_lines(text, where, kind, loose=True):
         try:
             layer, copies = _layer(line, kind, settings)
             if layer not in known:
