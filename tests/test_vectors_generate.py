@@ -142,7 +142,7 @@ def test_every_clause_has_a_vector_and_every_vector_a_clause() -> None:
 def test_every_clause_that_gives_an_answer_has_a_vector_with_one() -> None:
     clauses = read_clauses(ROOT / "specs")
     normative = {n for n, c in clauses.items() if c.chapter[:2] in CHAPTERS}
-    answered = {n for v in vectors() if v.result == "must" for n in v.clauses}
+    answered = {n for v in vectors() if v.result != "must_fail" for n in v.clauses}
     assert normative - answered == set(REFUSALS) | set(WITHOUT)
 
 
@@ -161,7 +161,7 @@ def test_every_op_is_asked_and_every_subject_has_a_file() -> None:
 
 
 def test_the_files_stay_small() -> None:
-    assert sum(len(text.encode()) for text in made().values()) < 1_000_000
+    assert sum(len(text.encode()) for text in made().values()) < 2_000_000
 
 
 def test_a_case_that_the_reference_answers_otherwise_is_no_vector() -> None:

@@ -16,7 +16,7 @@ from refnet.vectors.cases import SUBJECTS
 from refnet.vectors.cases.build import Case
 from refnet.vectors.check import killed
 from refnet.vectors.export import write_whole
-from refnet.vectors.flags import ERRORS, FLAGS
+from refnet.vectors.flags import ERRORS, FLAGS, OPTIONAL
 from refnet.vectors.functions import Outputs
 from refnet.vectors.lookalikes import LOOKALIKES
 from refnet.vectors.reading import to_text
@@ -136,7 +136,7 @@ def _answered(question: Vector, answered: Outputs) -> Vector:
     main = _main_outputs(question, tuple(arrays))
     return _remade(
         question,
-        result="must",
+        result="may" if {*question.flags} & {*OPTIONAL} else "must",
         error=None,
         outputs=tuple(arrays[n] for n in main),
         intermediates=tuple(a for n, a in arrays.items() if n not in main),

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from refnet.vectors.flags import ERRORS, FLAGS
-from refnet.vectors.record import ARRAY_FIELDS, FILE_FIELDS, FORMAT_VERSION, TIERS, VECTOR_FIELDS
+from refnet.vectors.record import (
+    ARRAY_FIELDS,
+    FILE_FIELDS,
+    FORMAT_VERSION,
+    RESULTS,
+    TIERS,
+    VECTOR_FIELDS,
+)
 from refnet.vectors.reference import OPS
 
 
@@ -50,7 +57,7 @@ _VECTOR = _object(
         "constants": _ARRAYS,
         "outputs": _ARRAYS,
         "intermediates": _ARRAYS,
-        "result": {"enum": ["must", "must_fail"]},
+        "result": {"enum": list(RESULTS)},
         "error": {"enum": [None, *ERRORS]},
         "flags": {**_TEXTS, "items": {"enum": list(FLAGS)}, "minItems": 1},
         "kills": _TEXTS,
