@@ -162,7 +162,7 @@ def select(
     without: Iterable[str] = (),
     having: Iterable[str] = (),
 ) -> list[Vector]:
-    """Vectors of a tier (``core`` is all), of some ops, without some capabilities.
+    """Vectors of a tier (``smoke`` is part of ``core``), of some ops, without some capabilities.
 
     ``having`` are all capabilities that there are: what needs any other is left out.
     """
@@ -171,7 +171,7 @@ def select(
     return [
         v
         for v in held
-        if (tier in (None, "core") or v.tier == tier)
+        if (tier is None or v.tier == tier or (tier == "core" and v.tier == "smoke"))
         and (not chosen or v.op in chosen)
         and not barred & set(v.capabilities)
         and (not owned or owned >= set(v.capabilities))

@@ -13,7 +13,7 @@ from refnet.vectors.record import (
     TIERS,
     VECTOR_FIELDS,
 )
-from refnet.vectors.reference import OPS
+from refnet.vectors.reference import OPS, TIER_OPS
 
 
 def _object(properties: dict[str, Any], order: tuple[str, ...]) -> dict[str, Any]:
@@ -50,7 +50,7 @@ _VECTOR = _object(
             "items": {"type": "string", "pattern": "^[0-9]+\\.[0-9]+\\.[0-9]+$"},
             "minItems": 1,
         },
-        "op": {"enum": list(OPS)},
+        "op": {"enum": [*OPS, *TIER_OPS]},
         "attributes": {"type": "object"},
         "capabilities": _TEXTS,
         "inputs": _ARRAYS,
