@@ -208,22 +208,25 @@ def _operator() -> list[Case]:
                           f"shift together, {rule}: the product has 46 bits."),
         ]
     half_even = Requantize(type=IntType.parse("int8"), rounding="half_even")
-    wide = [
-        operator_case(f"{name}.wide.{i:04d}", "4.3.1 3.2.2 1.4.1",
+    return [
+        *cases,
+        *_wide(),
+        operator_case(f"{name}.empty.0001", "4.3.1 1.2.1", half_even,
+                      {"x": ("int8", _empty()), "mult": [1, 2], "shift": [0, 1]},
+                      "DEGENERATE", "No image at all: an empty result of the right shape."),
+        *_operator_refused(),
+    ]
+
+
+def _wide() -> list[Case]:
+    return [
+        operator_case(f"requantize.wide.{i:04d}", "4.3.1 3.2.2 1.4.1",
                       Requantize(type=IntType.parse("int8"), rounding=rule),
                       {"x": ("int[-2147483646,2147483646]", [[_TOP, -_TOP], [2**17, -(2**17)]]),
                        "mult": [32767, 32766], "shift": [0, 1]},
                       "SATURATE ACCUMULATOR", "Rounded products far beyond 32 bits, "
                       f"{rule}: their low bits are others, saturation has the last word.")
         for i, rule in enumerate(RULES, start=1)
-    ]
-    return [
-        *cases,
-        *wide,
-        operator_case(f"{name}.empty.0001", "4.3.1 1.2.1", half_even,
-                      {"x": ("int8", _empty()), "mult": [1, 2], "shift": [0, 1]},
-                      "DEGENERATE", "No image at all: an empty result of the right shape."),
-        *_operator_refused(),
     ]
 
 

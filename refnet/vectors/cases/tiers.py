@@ -158,9 +158,10 @@ def _machine() -> list[Case]:
     )
     return [
         function_case(
-            f"machine.clocks.{i:04d}", f"9.5.1 {clause}", "machine",
+            f"machine.clocks.{i:04d}", "9.5.1", "machine",
             {"dataflow": dataflow, "problem": problem, "array": array}, {}, "WORK",
-            f"Clocks of a product on an array ({dataflow}), by hand: {why}.", tier="machine")
+            f"Clocks of a product on an array ({dataflow}, {clause}), by hand: {why}.",
+            tier="machine")
         for i, (dataflow, problem, array, clause, why) in enumerate(rows, start=1)
     ]
 
