@@ -177,7 +177,7 @@ def test_selection() -> None:
     plain = select(vectors(), ops=["Conv"], without=["Conv.dilation", "Conv.groups", "refuse"])
     assert plain
     assert all(v.attributes["groups"] == 1 and v.attributes["dilation"] == [1, 1] for v in plain)
-    assert all(v.result == "must" for v in plain)
+    assert all(v.result != "must_fail" for v in plain)
 
 
 def asked(source: str, tmp_path: Path, chosen, *, timeout: float = 5.0) -> CheckReport:

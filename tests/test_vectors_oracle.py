@@ -283,7 +283,7 @@ def test_every_op_has_an_oracle() -> None:
 
 @pytest.mark.parametrize("op", OPS)
 def test_answers_agree(op: str) -> None:
-    musts = [v for v in vectors() if v.op == op and v.result == "must"]
+    musts = [v for v in vectors() if v.op == op and v.result != "must_fail"]
     assert musts
     for vector in musts:
         answer = ANSWERS[op](vector)

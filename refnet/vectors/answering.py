@@ -6,12 +6,14 @@ Look-alikes refuse what the reference refuses, unless accepting is their mistake
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refnet.program import IntType, Op, Requantize, TensorType, run, saturate
+from refnet.program.files import from_bytes
 from refnet.vectors.building import operator_of, program_of
 from refnet.vectors.functions import Implementation, Outputs
 from refnet.vectors.record import Vector
@@ -26,11 +28,42 @@ WrongRequantize = Callable[[Ints, Ints, Ints, IntType, str], Ints]
 WrongShift = Callable[[Ints, Ints, str], Ints]
 
 
+class _Same:
+    """A vector as a key: the same object, not an equal one."""
+
+    __slots__ = ("vector",)
+
+    def __init__(self, vector: Vector) -> None:
+        self.vector = vector
+
+    def __hash__(self) -> int:
+        return id(self.vector)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.vector is other.vector
+
+
+@lru_cache(maxsize=4)
+def _reference(same: _Same) -> Outputs | ValueError:
+    try:
+        return reference(same.vector)
+    except ValueError as error:
+        return error
+
+
+def right(vector: Vector) -> Outputs:
+    """The answer of the reference, or its refusal; worked out once while a vector is at hand."""
+    found = _reference(_Same(vector))
+    if isinstance(found, ValueError):
+        raise found
+    return found
+
+
 def function(wrong: Implementation) -> Implementation:
     """``wrong`` after the refusals of the reference."""
 
     def answered(vector: Vector) -> Outputs:
-        reference(vector)
+        right(vector)
         return wrong(vector)
 
     return answered
@@ -47,6 +80,9 @@ def operator(kind: type[Op], wrong: WrongOperator) -> Implementation:
         if vector.op == kind.__name__:
             op = operator_of(vector.op, vector.attributes)
             return {"y": wrong(op, tuple(a.array() for a in vector.operands))}
+        if vector.op == "load":
+            program = from_bytes(vector.arrays["file"].astype(np.uint8).tobytes())
+            return {"y": run(program, vector.arrays["x"], execute=hook)}
         program = program_of(vector)
         return {program.output: run(program, vector.arrays[program.input], execute=hook)}
 
@@ -66,7 +102,7 @@ def requantization(wrong: WrongRequantize) -> Implementation:
     def answered(vector: Vector) -> Outputs:
         if vector.op != "requantize":
             return of_operator(vector)
-        reference(vector)
+        right(vector)
         held = {k: a.astype(np.int64) for k, a in vector.arrays.items()}
         type = IntType.parse(vector.attributes["type"])
         rule = vector.attributes["rounding"]
@@ -86,7 +122,7 @@ def rounding(wrong: WrongShift) -> Implementation:
     def answered(vector: Vector) -> Outputs:
         if vector.op != "rounding_shift":
             return scaled(vector)
-        reference(vector)
+        right(vector)
         held = {k: a.astype(np.int64) for k, a in vector.arrays.items()}
         return {"y": wrong(held["x"], held["shift"], vector.attributes["rounding"])}
 

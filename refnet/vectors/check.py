@@ -85,7 +85,7 @@ def answer(implementation: Implementation, vector: Vector) -> tuple[str, str, Ou
 def killed(vector: Vector, implementation: Implementation) -> bool:
     """Whether the vector tells this implementation from the right one."""
     state, _, outputs = answer(implementation, vector)
-    if state == "unsupported":
+    if state == "unsupported" or (state == "refused" and vector.result == "may"):
         return False
     if vector.result == "must_fail":
         return state != "refused"
@@ -103,7 +103,7 @@ def _alike(vector: Vector, state: str, outputs: Outputs) -> tuple[str, ...]:
             a.name in its and a.name in outputs and np.array_equal(its[a.name], outputs[a.name])
             for a in vector.outputs
         )
-        if same and (vector.result == "must" or state == "answered"):
+        if same and (vector.result != "must_fail" or state == "answered"):
             found.append(lookalike.name)
     return tuple(found)
 
@@ -117,6 +117,8 @@ def _failure(vector: Vector, state: str, message: str, outputs: Outputs) -> Fail
             return None
         if state == "answered":
             kind, detail = "accepted", f"must be refused for its {vector.error}"
+    elif state == "refused" and vector.result == "may":
+        return None
     elif state == "answered":
         kind = "differs"
         missing = [a.name for a in vector.outputs if a.name not in outputs]
@@ -160,7 +162,7 @@ def select(
     without: Iterable[str] = (),
     having: Iterable[str] = (),
 ) -> list[Vector]:
-    """Vectors of a tier (``core`` is all), of some ops, without some capabilities.
+    """Vectors of a tier (``smoke`` is part of ``core``), of some ops, without some capabilities.
 
     ``having`` are all capabilities that there are: what needs any other is left out.
     """
@@ -169,7 +171,7 @@ def select(
     return [
         v
         for v in held
-        if (tier in (None, "core") or v.tier == tier)
+        if (tier is None or v.tier == tier or (tier == "core" and v.tier == "smoke"))
         and (not chosen or v.op in chosen)
         and not barred & set(v.capabilities)
         and (not owned or owned >= set(v.capabilities))

@@ -77,11 +77,26 @@ FLAGS: dict[str, dict[str, str]] = {
         "must be refused",
         "a missing check: the implementation answers where the rule says there is no answer",
     ),
+    "NO_IMAGE": _flag(
+        "optional: a batch of no image, which an implementation may refuse [1.2.3]",
+        "a loop that runs at least once; refuse an empty batch if it is not supported",
+    ),
+    "RATIONAL": _flag(
+        "optional: ratios as fractions, which an implementation may refuse [3.3.2]",
+        "a fraction that was rounded to a binary64 number first",
+    ),
+    "STRESS": _flag(
+        "constructed to reach the proved bound of an accumulator",
+        "an accumulator narrower than the claimed width",
+    ),
     "PSEUDO_RANDOM": _flag(
         "numbers from SHA-256 of the vector's id and a counter",
         "something that the designed cases of the same operator should also show",
     ),
 }
+
+#: Flags that make a vector one that an implementation may refuse, and why it may.
+OPTIONAL = ("NO_IMAGE", "RATIONAL")
 
 #: Why a must_fail vector is refused.
 ERRORS: dict[str, str] = {

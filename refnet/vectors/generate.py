@@ -12,11 +12,11 @@ import numpy as np
 
 from refnet.vectors.building import KINDS, operands_of, operator_of, program_of
 from refnet.vectors.capabilities import capabilities
-from refnet.vectors.cases import SUBJECTS
+from refnet.vectors.cases import SUBJECTS, TIER_SUBJECTS
 from refnet.vectors.cases.build import Case
 from refnet.vectors.check import killed
 from refnet.vectors.export import write_whole
-from refnet.vectors.flags import ERRORS, FLAGS
+from refnet.vectors.flags import ERRORS, FLAGS, OPTIONAL
 from refnet.vectors.functions import Outputs
 from refnet.vectors.lookalikes import LOOKALIKES
 from refnet.vectors.reading import to_text
@@ -30,10 +30,12 @@ from refnet.vectors.record import (
     VectorError,
     VectorFile,
 )
-from refnet.vectors.reference import reference
+from refnet.vectors.reference import TIER_OPS, reference
 from refnet.vectors.schema import SCHEMA
 
 SCHEMA_NAME = "schema.json"
+#: The folder, within that of the core tier, of the files of the other tiers.
+TIER_FOLDER = "tiers"
 
 #: The types of results that are not those of a program.
 _RESULT_TYPES: dict[str, str] = {
@@ -55,6 +57,9 @@ _RESULT_TYPES: dict[str, str] = {
     "z": REAL,
     "X": "ternary",
     "Y": "ternary",
+    "sha256": "uint8",
+    "blocks": "uint8",
+    "hundreds": "uint8",
 }
 
 
@@ -136,7 +141,7 @@ def _answered(question: Vector, answered: Outputs) -> Vector:
     main = _main_outputs(question, tuple(arrays))
     return _remade(
         question,
-        result="must",
+        result="may" if {*question.flags} & {*OPTIONAL} else "must",
         error=None,
         outputs=tuple(arrays[n] for n in main),
         intermediates=tuple(a for n, a in arrays.items() if n not in main),
@@ -147,6 +152,8 @@ def _main_outputs(vector: Vector, names: tuple[str, ...]) -> tuple[str, ...]:
     """Which arrays of an answer are its outputs; the others are intermediates."""
     if vector.op == "Program":
         return (str(vector.attributes["output"]),)
+    if vector.op in TIER_OPS:
+        return tuple(n for n in names if n not in ("blocks", "hundreds"))
     if vector.op in KINDS or vector.op == "requantize":
         return ("y",)
     return names
@@ -173,6 +180,9 @@ def files(progress: Callable[[str], None] = lambda subject: None) -> Iterator[tu
     for subject, cases in SUBJECTS:
         progress(subject)
         yield f"{subject}.json", to_text(vector_file(subject, cases))
+    for subject, cases in TIER_SUBJECTS:
+        progress(subject)
+        yield f"{TIER_FOLDER}/{subject}.json", to_text(vector_file(subject, cases))
 
 
 def write(
@@ -182,6 +192,7 @@ def write(
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     made: Mapping[str, str] = dict(files(progress))
+    (folder / TIER_FOLDER).mkdir(exist_ok=True)
     for name, text in made.items():
         write_whole(folder / name, text.encode())
     return tuple(made)
@@ -205,5 +216,6 @@ def first_difference(directory: str | os.PathLike[str]) -> str | None:
                 return f"{path}:{number}: differs from what the generator gives"
         if len(want) != len(seen):
             return f"{path}:{min(len(want), len(seen))}: {len(seen)} lines, rule {len(want)}"
-    extra = sorted(p.name for p in folder.iterdir() if p.name not in made)
+    found = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
+    extra = sorted(name for name in found if name not in made)
     return f"{folder / extra[0]}: not made by the generator" if extra else None

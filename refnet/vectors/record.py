@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refnet.program import IntType, ProgramError
-from refnet.vectors.flags import ERRORS, FLAGS
+from refnet.vectors.flags import ERRORS, FLAGS, OPTIONAL
 
 FORMAT_VERSION = 1
 #: Changes whenever the generator gives other vectors; written into every file.
 GENERATOR = "refnet-vectors 1"
-TIERS = ("smoke", "core")
-RESULTS = ("must", "must_fail")
+#: Tiers; ``smoke`` is part of ``core``, the others lie beyond it [9].
+TIERS = ("smoke", "core", "exhaustive", "chain", "stress", "programs", "machine")
+RESULTS = ("must", "may", "must_fail")
 #: Integers that need more than 32 bits (products); JSON readers hold up to 2**53 exactly.
 WIDE = "int64"
 #: Real numbers, each as 16 hexadecimal digits, the sign bit first.
@@ -134,7 +135,8 @@ class Vector:
     """One golden vector.
 
     ``id``, such as ``conv.padding.0001``, is never given to another question. ``result`` is
-    ``must`` (give ``outputs``) or ``must_fail`` (refuse, for the reason ``error``).
+    ``must`` (give ``outputs``), ``may`` (give them or refuse; a flag of OPTIONAL says why) or
+    ``must_fail`` (refuse, for the reason ``error``).
     ``intermediates`` are what a step by step implementation sees on the way; they are compared
     where it gives them.
     ``kills`` names the look-alikes that do not pass; ``capabilities`` what must be implemented.
@@ -168,11 +170,13 @@ class Vector:
         for holds, rule in rules:
             if not holds:
                 raise VectorError(f"vector {self.id!r}: {rule}")
+        if (self.result == "may") != (self.error is None and bool({*self.flags} & {*OPTIONAL})):
+            raise VectorError(f"vector {self.id!r}: may has a flag of {OPTIONAL}, and no other has")
         if self.result == "must_fail":
             if self.error not in ERRORS or self.outputs or self.intermediates:
                 raise VectorError(f"vector {self.id!r}: must_fail has an error of {[*ERRORS]} only")
         elif self.error is not None or not self.outputs:
-            raise VectorError(f"vector {self.id!r}: must has outputs and no error")
+            raise VectorError(f"vector {self.id!r}: {self.result} has outputs and no error")
         for group in (self.inputs + self.constants, self.outputs + self.intermediates):
             names = [a.name for a in group]
             if len(set(names)) != len(names):

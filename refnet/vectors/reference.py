@@ -16,6 +16,7 @@ from refnet.program import Conv, Op, Requantize, TensorType, Threshold, arith, e
 from refnet.vectors.building import KINDS, operands_of, operator_of, program_of
 from refnet.vectors.functions import FUNCTIONS, Implementation, Outputs
 from refnet.vectors.record import Vector, VectorError
+from refnet.vectors.tiers import TIER_FUNCTIONS
 
 Execute = Callable[[Op, tuple[NDArray[Any], ...], TensorType], NDArray[Any]]
 
@@ -62,6 +63,8 @@ def _program(vector: Vector, execute: Execute) -> Outputs:
 
 #: Every kind of vector there is.
 OPS: tuple[str, ...] = (*KINDS, "Program", *FUNCTIONS)
+#: What the tiers beyond core ask besides.
+TIER_OPS: tuple[str, ...] = tuple(TIER_FUNCTIONS)
 
 
 def reference(vector: Vector) -> Outputs:
@@ -70,6 +73,8 @@ def reference(vector: Vector) -> Outputs:
         return _operator(vector, evaluate)
     if vector.op == "Program":
         return _program(vector, evaluate)
+    if vector.op in TIER_FUNCTIONS:
+        return TIER_FUNCTIONS[vector.op](vector)
     if vector.op not in FUNCTIONS:
         raise VectorError(f"vector {vector.id!r}: op {vector.op!r} is none of {', '.join(OPS)}")
     return FUNCTIONS[vector.op](vector)

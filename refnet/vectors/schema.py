@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from refnet.vectors.flags import ERRORS, FLAGS
-from refnet.vectors.record import ARRAY_FIELDS, FILE_FIELDS, FORMAT_VERSION, TIERS, VECTOR_FIELDS
-from refnet.vectors.reference import OPS
+from refnet.vectors.record import (
+    ARRAY_FIELDS,
+    FILE_FIELDS,
+    FORMAT_VERSION,
+    RESULTS,
+    TIERS,
+    VECTOR_FIELDS,
+)
+from refnet.vectors.reference import OPS, TIER_OPS
 
 
 def _object(properties: dict[str, Any], order: tuple[str, ...]) -> dict[str, Any]:
@@ -43,14 +50,14 @@ _VECTOR = _object(
             "items": {"type": "string", "pattern": "^[0-9]+\\.[0-9]+\\.[0-9]+$"},
             "minItems": 1,
         },
-        "op": {"enum": list(OPS)},
+        "op": {"enum": [*OPS, *TIER_OPS]},
         "attributes": {"type": "object"},
         "capabilities": _TEXTS,
         "inputs": _ARRAYS,
         "constants": _ARRAYS,
         "outputs": _ARRAYS,
         "intermediates": _ARRAYS,
-        "result": {"enum": ["must", "must_fail"]},
+        "result": {"enum": list(RESULTS)},
         "error": {"enum": [None, *ERRORS]},
         "flags": {**_TEXTS, "items": {"enum": list(FLAGS)}, "minItems": 1},
         "kills": _TEXTS,

@@ -14,7 +14,7 @@ from refnet.vectors.record import Vector
 Ints = NDArray[Any]
 
 
-def _answer(A: Ints, G: Ints, B: Ints) -> dict[str, Ints]:
+def tensor_and_layers(A: Ints, G: Ints, B: Ints) -> dict[str, Ints]:
     """What is right, from the indices alone."""
     R, S, s = A.shape
     _, T, t = B.shape
@@ -34,21 +34,21 @@ def core_transposed(vector: Vector) -> Outputs:
     """The core is read as (R, t, s, P)."""
     A, G, B = factors(vector)
     R, s, t, P = G.shape
-    return _answer(A, G.reshape(R, t, s, P).transpose(0, 2, 1, 3), B)
+    return tensor_and_layers(A, G.reshape(R, t, s, P).transpose(0, 2, 1, 3), B)
 
 
 def terms_crossed(vector: Vector) -> Outputs:
     """Every A_r meets every B_q, as if the core of the stacked factors were full."""
     A, G, B = factors(vector)
-    right = _answer(A, G, B)
+    right = tensor_and_layers(A, G, B)
     return {**right, "K": np.einsum("rai,rijp,qbj->abp", A, G, B)}
 
 
 def first_term_only(vector: Vector) -> Outputs:
     """The sum over terms is left out."""
     A, G, B = factors(vector)
-    right = _answer(A, G, B)
-    return {**right, "K": _answer(A[:1], G[:1], B[:1])["K"]}
+    right = tensor_and_layers(A, G, B)
+    return {**right, "K": tensor_and_layers(A[:1], G[:1], B[:1])["K"]}
 
 
 def single_precision(vector: Vector) -> Outputs:
@@ -56,13 +56,13 @@ def single_precision(vector: Vector) -> Outputs:
     A, G, B = factors(vector)
     narrow = (F.astype(np.float32) for F in (A, G, B))
     K = np.einsum("rai,rijp,rbj->abp", *narrow).astype(np.int64)
-    return {**_answer(A, G, B), "K": K}
+    return {**tensor_and_layers(A, G, B), "K": K}
 
 
 def channels_interleaved(vector: Vector) -> Outputs:
     """Channels between the layers are ordered by rank and then by term."""
     A, G, B = factors(vector)
-    right = _answer(A, G, B)
+    right = tensor_and_layers(A, G, B)
     R, _, t, _ = G.shape
     right["last"] = np.moveaxis(B, 0, 2).reshape(len(right["last"]), R * t)
     right["first"] = right["first"].reshape(R, -1, A.shape[1]).swapaxes(0, 1).reshape(
@@ -74,9 +74,9 @@ def channels_interleaved(vector: Vector) -> Outputs:
 def core_kept(vector: Vector) -> Outputs:
     """Kernels of one position have three layers too."""
     A, G, B = factors(vector)
-    right = _answer(A, G, B)
+    right = tensor_and_layers(A, G, B)
     if G.shape[3] > 1:
         return right
-    wide = _answer(A, np.concatenate([G, G], axis=3), B)
+    wide = tensor_and_layers(A, np.concatenate([G, G], axis=3), B)
     weights = np.array([A.size + G.size + B.size])
     return {"K": right["K"], "first": wide["first"], "last": wide["last"], "weights": weights}

@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refnet.program import TERNARY, IntType
-from refnet.vectors.answering import Ints
+from refnet.vectors.answering import Ints, right
 from refnet.vectors.functions import Outputs
 from refnet.vectors.record import Vector
-from refnet.vectors.reference import reference
 
 Bits = NDArray[np.uint8]
 
@@ -75,7 +74,7 @@ def rows_joined(vector: Vector) -> Outputs:
 
 def bytes_reversed(vector: Vector) -> Outputs:
     """The last byte of a row comes first."""
-    return {"bytes": reference(vector)["bytes"][..., ::-1]}
+    return {"bytes": right(vector)["bytes"][..., ::-1]}
 
 
 def _digits(vector: Vector) -> Ints:
@@ -103,7 +102,7 @@ def trits_four(vector: Vector) -> Outputs:
 
 def planes_reversed(vector: Vector) -> Outputs:
     """The highest plane first."""
-    return {"bytes": reference(vector)["bytes"][::-1]}
+    return {"bytes": right(vector)["bytes"][::-1]}
 
 
 def planes_msb(vector: Vector) -> Outputs:
@@ -130,7 +129,7 @@ def unpacked_msb_first(vector: Vector) -> Outputs:
 
 def unpacked_unsigned(vector: Vector) -> Outputs:
     """Reads fields without their sign: 11 is 3."""
-    codes = reference(vector)["codes"].astype(np.int64)
+    codes = right(vector)["codes"].astype(np.int64)
     return {"codes": codes % 2 ** type_of(vector).bits}
 
 
@@ -151,7 +150,7 @@ def unpacked_planes_reversed(vector: Vector) -> Outputs:
 
 def masks_added(vector: Vector) -> Outputs:
     """Reads the masks as positive and negative: their difference."""
-    codes = reference(vector)["codes"]
+    codes = right(vector)["codes"]
     return {"codes": (codes != 0).astype(np.int64) - (codes < 0)}
 
 

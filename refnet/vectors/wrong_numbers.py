@@ -232,6 +232,11 @@ def threshold_float(level: float, scale: float, offset: float) -> int:
     return floor(min(max(float(tau), -(2.0**40)), 2.0**40)) + 1
 
 
+def threshold_offset_added(level: float, scale: float, offset: float) -> int:
+    """The offset is added to the level instead of taken off it."""
+    return floor((Fraction(level) + Fraction(offset)) / Fraction(scale)) + 1
+
+
 def threshold_rounded(level: float, scale: float, offset: float) -> int:
     """The nearest integer to the boundary."""
     return round(_tau(level, scale, offset))

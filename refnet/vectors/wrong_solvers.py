@@ -10,10 +10,9 @@ from math import ceil, floor
 import numpy as np
 from numpy.typing import NDArray
 
-from refnet.vectors.answering import Ints
+from refnet.vectors.answering import Ints, right
 from refnet.vectors.functions import Outputs
 from refnet.vectors.record import Vector
-from refnet.vectors.reference import reference
 
 
 def _ternary(w: Ints, keep: NDArray[np.bool_]) -> Outputs:
@@ -46,7 +45,7 @@ def no_zero_codes(vector: Vector) -> Outputs:
 
 def sum_of_all(vector: Vector) -> Outputs:
     """Takes the scale from all weights, and not from those that are kept."""
-    return {**reference(vector), "sum": np.array([np.abs(vector.arrays["w"].astype(int)).sum()])}
+    return {**right(vector), "sum": np.array([np.abs(vector.arrays["w"].astype(int)).sum()])}
 
 
 def _on_top(vector: Vector) -> NDArray[np.float64]:
@@ -83,6 +82,7 @@ class WrongDescent:
     unsigned: bool = False
     half_forgotten: bool = False
     own_part_kept: bool = False
+    zero_positive: bool = False
 
     def __call__(self, vector: Vector) -> Outputs:
         """Codes, N and D."""
@@ -156,7 +156,7 @@ class WrongDescent:
         own = 0 if self.own_part_kept else place * old * int(G[j, j])
         x = Fraction(int(s[j]) * D - N * (int(G[j] @ w) - own), N * place * int(G[j, j]))
         if codes.step == 2:
-            return (1 if x > 0 else -1) if x else old
+            return (1 if x > 0 else -1) if x else 1 if self.zero_positive else old
         half = 1 - Fraction(1, 2) * (not self.half_forgotten)
         size = floor(abs(x) + half) if self.ties_move else ceil(abs(x) - half)
         return min(max(size if x > 0 else -size, codes[0]), codes[-1])
@@ -169,7 +169,7 @@ def _sums(G: Ints, s: Ints, w: Ints) -> tuple[int, int]:
 
 def start_kept(vector: Vector) -> Outputs:
     """Gives the codes of the start where no response helps, in place of zeros."""
-    found = reference(vector)
+    found = right(vector)
     dead = not found["D"].any()
     return {**found, "codes": vector.arrays["start"].astype(np.int64) if dead else found["codes"]}
 
@@ -177,7 +177,7 @@ def start_kept(vector: Vector) -> Outputs:
 def at_threshold(vector: Vector) -> Outputs:
     """Takes the threshold itself for the least point of the interval above it."""
     held = vector.arrays
-    z = reference(vector)["z"]
+    z = right(vector)["z"]
     for t in held["thresholds"].tolist():
         z = np.where(z == np.nextafter(t, np.inf), t, z)
     return {"z": z}
@@ -194,7 +194,7 @@ def level_of_y(vector: Vector) -> Outputs:
 def middle_only(vector: Vector) -> Outputs:
     """Forgets the pieces of the relaxed quantizer where it is constant."""
     if vector.attributes["form"] != "relaxed":
-        return reference(vector)
+        return right(vector)
     held, q = vector.arrays, vector.arrays["levels"]
     p = held["penalty"]
     return {"z": np.clip((p * held["v"] + held["y"]) / (1 + p), q[0], q[-1])}

@@ -6,6 +6,7 @@ from refnet.vectors.cases import (
     codes,
     conv,
     files,
+    networks,
     numbers,
     pooling,
     programs,
@@ -14,6 +15,7 @@ from refnet.vectors.cases import (
     semidiscrete,
     solvers,
     thresholds,
+    tiers,
     work,
 )
 from refnet.vectors.cases.build import Case
@@ -37,4 +39,13 @@ SUBJECTS: tuple[tuple[str, tuple[Case, ...]], ...] = (
     ("solvers", solvers.CASES),
     ("semidiscrete", semidiscrete.CASES),
     ("blockterms", blockterms.CASES),
+)
+
+#: The same for the tiers beyond core, whose files have a folder of their own.
+TIER_SUBJECTS: tuple[tuple[str, tuple[Case, ...]], ...] = (
+    ("exhaustive", tiers.EXHAUSTIVE),
+    ("chain", tiers.CHAIN),
+    ("stress", tiers.STRESS),
+    ("machine", tiers.MACHINE),
+    ("programs", networks.CASES),
 )

@@ -12,6 +12,8 @@ from refnet.program import Conv, MaxPool, Op, Program, SumPool, constant
 from refnet.vectors.building import plain_attributes, program_attributes
 from refnet.vectors.record import Array
 
+#: Ops whose inputs have the batch axis, which may be empty.
+BATCHED = ("Conv", "Threshold", "Requantize", "Add", "MaxPool", "SumPool", "Reshape", "Program")
 #: A typed operand of a case: type name and an array-like.
 Typed = tuple[str, Any]
 
@@ -65,14 +67,18 @@ def function_case(
     tier: str = "core",
 ) -> Case:
     """A case of any ``op`` with JSON attributes; clauses and flags are separated by spaces."""
+    held = _arrays(inputs)
+    empty = op in BATCHED and error is None and any(a.shape[:1] == (0,) for a in held)
     return Case(
         id=id,
-        clauses=tuple(clauses.split()),
+        clauses=(*clauses.split(), *(("1.2.3",) if empty else ())),
         op=op,
         attributes=attributes,
-        inputs=_arrays(inputs),
+        inputs=held,
         constants=_arrays(constants or {}),
-        flags=(*flags.split(), *(("NEGATIVE",) if error else ())),
+        flags=(
+            *flags.split(), *(("NO_IMAGE",) if empty else ()), *(("NEGATIVE",) if error else ())
+        ),
         comment=comment,
         error=error,
         tier=tier,

@@ -80,6 +80,18 @@ _NO_PROGRAMS: tuple[tuple[str, Mapping[str, Any], dict[str, Any], str], ...] = (
     ("5.1.4 1.3.1", {"input": {"name": "x", "type": "int32", "shape": [2]}}, {},
      "a sum that could leave the accumulator"),
     ("5.1.1", {"output": "c"}, {"c": ("int8", [1])}, "the output is a constant"),
+    ("5.1.2", {"input": _NAMED, "nodes": [_node(inputs=["y", "y"])]}, {},
+     "the step has the name of the input it uses"),
+    ("5.1.2", {"nodes": [_node(op="Threshold", inputs=["x", "y", "s"])]},
+     {"y": ("int8", [[0], [0]]), "s": ("ternary", [1, 1])},
+     "the step has the name of a constant it uses"),
+    ("5.1.3", {"nodes": [_node(op="Threshold", inputs=["x", "t", "s"])]},
+     {"t": ("int8", np.zeros((2, 0), int)), "s": ("ternary", [1, 1])},
+     "a constant that is used, without elements"),
+    ("5.1.2", {"nodes": [_node(name="y\n")], "output": "y\n"}, {}, "a name ends in a line feed"),
+    ("5.1.2", {"nodes": [_node(name="\u00e9")], "output": "\u00e9"}, {},
+     "a name holds a letter beyond A to Z"),
+    ("5.1.2", {"nodes": [_node(name="-y")], "output": "-y"}, {}, "a name begins with a hyphen"),
 )
 
 
@@ -87,10 +99,10 @@ def _refused() -> list[Case]:
     base = program_attributes(nets.double())
     cases = []
     for i, (clauses, change, constants, why) in enumerate(_NO_PROGRAMS, start=1):
-        x = () if "x" in constants else {"x": ("ternary", [[1, -1]])}
+        x: Any = () if "x" in constants else {"x": ("ternary", [[1, -1]])}
         held = change.get("input", {})
         if isinstance(held, dict) and held.get("name") == "y":
-            x = {}
+            x = {"y": ("ternary", [[1, -1]])} if i > 23 else {}
         cases.append(function_case(
             f"programs.refused.{i:04d}", clauses, "Program", {**base, **change}, dict(x),
             "BOUNDARY", f"No program: {why}.", constants=constants, error="program"))
@@ -119,6 +131,8 @@ def _classes() -> list[Case]:
         ([[7, 7, 3], [3, 7, 7], [-1, -1, -1]], "TIE", "the lowest index on a tie"),
         ([[-5, -2, -9]], "SIGN", "all scores negative"),
         ([[4]], "DEGENERATE", "one class"),
+        ([[-9, 1, 2, 0], [0, -128, -1, 127]], "SIGN", "large negative scores do not win"),
+        ([[1, 2, 3, 4, 4, 4, 0, 4]], "TIE BOUNDARY", "the first of four that tie, not at an end"),
     )
     return [
         function_case(f"programs.classes.{i:04d}", "5.2.2", "classify", {},

@@ -165,10 +165,10 @@ def _ratios() -> list[Case]:
         for i, (ratios, flags, why) in enumerate(rows, start=1)
     ]
     cases.append(function_case(
-        "rounding.ratio_exact.0001", "3.3.1", "ratio_to_mult_shift", {},
+        "rounding.ratio_exact.0001", "3.3.1 3.3.2", "ratio_to_mult_shift", {},
         {"numerator": ("int64", [1, -1, 2, 65533, 65535, 0]),
          "denominator": ("int64", [3, 7, 3, 65536, 65536, 5])},
-        "TIE", "Rationals n/d: taken as they are, not as the nearest real number."))
+        "TIE RATIONAL", "Rationals n/d: taken as they are, not as the nearest real number."))
     refused = (
         ([32767.5], "range", "rounds to 2**15 with shift 0, and a negative shift does not exist"),
         ([-40000.0], "range", "a magnitude beyond the largest multiplier"),
@@ -210,10 +210,23 @@ def _operator() -> list[Case]:
     half_even = Requantize(type=IntType.parse("int8"), rounding="half_even")
     return [
         *cases,
+        *_wide(),
         operator_case(f"{name}.empty.0001", "4.3.1 1.2.1", half_even,
                       {"x": ("int8", _empty()), "mult": [1, 2], "shift": [0, 1]},
                       "DEGENERATE", "No image at all: an empty result of the right shape."),
         *_operator_refused(),
+    ]
+
+
+def _wide() -> list[Case]:
+    return [
+        operator_case(f"requantize.wide.{i:04d}", "4.3.1 3.2.2 1.4.1",
+                      Requantize(type=IntType.parse("int8"), rounding=rule),
+                      {"x": ("int[-2147483646,2147483646]", [[_TOP, -_TOP], [2**17, -(2**17)]]),
+                       "mult": [32767, 32766], "shift": [0, 1]},
+                      "SATURATE ACCUMULATOR", "Rounded products far beyond 32 bits, "
+                      f"{rule}: their low bits are others, saturation has the last word.")
+        for i, rule in enumerate(RULES, start=1)
     ]
 
 

@@ -34,6 +34,14 @@ _REALS: tuple[tuple[list[float], list[float], list[float], str, str, str], ...] 
     ([0.5, 1.0], [0.5, 0.5], [1e-17, -1e-17], "int8", "TIE BOUNDARY",
      "an offset below the last bit of the level still counts"),
     ([0.5, 1.0, 1.5], [0.25], [0.0], "uint8", "TIE", "an unsigned accumulator: lo is 0"),
+    ([0.0, 0.5], [-0.0, 0.0], [0.25, -0.25], "int[-9,5]", "SIGN DEGENERATE",
+     "minus zero is zero: its sign is +1"),
+    ([-0.0, 0.0], [1.0, -1.0], [0.0, -0.0], "int8", "SIGN TIE",
+     "zero and minus zero are one level: p = 0 passes neither"),
+    ([0.5, 1.5], [0.5, -0.5], [0.75, 0.75], "int[-3,1]", "SIGN BOUNDARY",
+     "an offset, and a range that is not symmetric: it turns over with the sign"),
+    ([0.5, 1.5], [-1.0, -3.0], [0.0, 0.25], "uint4", "SIGN BOUNDARY",
+     "an unsigned accumulator under a negative scale: sign*acc has the range [-15, 0]"),
 )
 
 
@@ -104,6 +112,15 @@ _COUNTED: tuple[tuple[str, dict[str, Any], str, str, str], ...] = (
      "DEGENERATE", "no image at all", "core"),
     ("rank", {"x": ("int8", np.arange(-6, 6).reshape(2, 2, 3)), "t": [[-3, 0], [0, 4]],
               "sign": [-1, 1]}, "LAYOUT", "a map of two axes (C, K)", "core"),
+    ("lowest", {"x": ("int8", np.repeat([[[[-128, -127, 127]]]], 2, axis=1)),
+                "t": [[-127, 127, 128], [-128, 127, 128]], "sign": [-1, 1]},
+     "SIGN BOUNDARY SATURATE", "-(-128) is 128, which 8 bits do not hold", "core"),
+    ("lowest16", {"x": ("int16", [[-32768, 32767], [32767, -32768]]),
+                  "t": [[-32767, 32768], [-32768, 32767]], "sign": [-1, -1]},
+     "SIGN BOUNDARY SATURATE", "-(-32768) is 32768, which 16 bits do not hold", "core"),
+    ("above", {"x": ("uint8", [[0, 255]]), "t": [[-1, 0, 1, 256], [-255, -254, 0, 1]],
+               "sign": [1, -1]}, "SIGN BOUNDARY", "unsigned sums: 0 and 255 under either sign",
+     "core"),
 )
 
 
