@@ -230,7 +230,7 @@ def test_a_counterexample_is_small_and_exact():
 def test_drawn_scales_shrink():
     def coarse(x, scale):
         # Right for all scales that are tried before any is drawn.
-        return np.clip(np.rint(wide(x) / (scale * (1 + (2.0**8 < scale < 2.0**20)))), -8, 7)
+        return np.clip(np.rint(wide(x) / (scale * (1 + (2.0**10 < scale < 2.0**20)))), -8, 7)
 
     q = QuantizerUnderTest(coarse, levels=(-8, 7))
     found = run_laws(q, max_examples=200, laws=["nearest"]).counterexamples["nearest"]
