@@ -110,7 +110,8 @@ def _add_compile(commands: Any) -> None:
     parser.add_argument(
         "--method", metavar="NAMES",
         help="methods, separated by commas: those of this project (default: all of them), or "
-        "direct, twn, ttq, bwn, hwgq, dorefa, lqnets to compare with",
+        "direct, twn, ttq, bwn, hwgq, dorefa, lqnets to compare with; with options in "
+        "parentheses, as in 'twostep(weight_bits=2),blockterm(speedup=4)'",
     )
     parser.add_argument(
         "--arch", default=DEFAULT_ARCHITECTURES, metavar="NAMES",
@@ -233,15 +234,9 @@ def _seed(options: argparse.Namespace) -> int:
 
 
 def _methods(names: str | None) -> tuple[Any, ...]:
-    from refnet.methods import METHODS, PEERS
+    from refnet.methods.naming import methods_of
 
-    own = [method() for method in METHODS]
-    known: dict[str, Any] = {method.name: method for method in (*own, *PEERS)}
-    wanted = [method.name for method in own] if names is None else names.split(",")
-    for name in wanted:
-        if name not in known:
-            raise ValueError(f"method {name!r}: exist {', '.join(known)}")
-    return tuple(known[name] for name in dict.fromkeys(wanted))
+    return methods_of(names)
 
 
 def _architectures(names: str) -> tuple[hwsim.Architecture, ...]:

@@ -8,16 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refnet.laws.grid import (
-    TIES,
-    TableGrid,
-    UniformGrid,
-    is_exact,
-    resolve,
-    tabulated,
-    uniform_step,
-)
+from refnet.laws.grid import TIES, UniformGrid, resolve
+from refnet.laws.points import critical_points
 from refnet.laws.strategies import scales, ties
+from refnet.laws.tabulated import TableGrid, is_exact, tabulated, uniform_step
 
 CODES = range(-8, 8)
 
@@ -141,3 +135,51 @@ def test_ties_at_zero_have_no_way_away_from_it():
     assert resolve("up", -1, 1, 0, Fraction(0)) == (1,)
     assert resolve(None, 0, 1, 0, Fraction(1, 2)) == (0, 1)
     assert resolve("even", 3, 5, 0, Fraction(4)) == (3, 5)
+
+
+# --- The fast twin -------------------------------------------------------------------------------
+
+
+@given(
+    scale=scales(("power_of_two", "short", "random", "subnormal", "long")), zero=st.integers(-8, 7),
+    division=st.sampled_from(["exact", "binary64", "input"]), seed=st.integers(0, 2**32 - 1),
+    dtype=st.sampled_from(["float16", "float32", "float64"]),
+)
+def test_what_is_sure_is_the_only_right_code(scale, zero, division, seed, dtype):
+    grid = UniformGrid(codes=CODES, scale=scale, zero=zero, division=division)
+    x = critical_points(grid, np.dtype(dtype), np.random.default_rng(seed), 300)
+    codes, sure = grid.sure(x)
+    for value, code, certain in zip(x, codes.tolist(), sure.tolist(), strict=True):
+        if certain:
+            assert grid.nearest(value) == (code,)
+
+
+def test_few_places_are_unsure():
+    grid = UniformGrid(codes=CODES, scale=0.1, zero=0)
+    x = np.random.default_rng(0).normal(size=500)
+    assert grid.sure(x)[1].all()
+    tie = float(grid.boundary(8))
+    assert not grid.sure(np.array([tie, np.nextafter(tie, 1), np.nextafter(tie, 0)]))[1].any()
+    assert grid.sure(np.array([1e300, -1e300, 1e308 * 1.7]))[1].all()
+
+
+@given(seed=st.integers(0, 2**32 - 1), declared=st.booleans())
+def test_what_is_sure_in_tables_is_the_only_right_code(seed, declared):
+    rng = np.random.default_rng(seed)
+    levels = np.cumsum(rng.integers(1, 9, size=4)) * 0.1 - 2
+    grid = tabulated(range(4), levels, (levels[1:] + levels[:-1]) / 2 if declared else None, "up")
+    x = critical_points(grid, np.dtype(np.float64), rng, 100)
+    codes, sure = grid.sure(x)
+    assert sure.sum() > len(x) // 2
+    for value, code, certain in zip(x, codes.tolist(), sure.tolist(), strict=True):
+        if certain:
+            assert grid.nearest(value) == (code,)
+
+
+@given(scale=scales(), zero=st.integers(-8, 7))
+def test_boundaries_and_levels_as_floats_are_rounded_once(scale, zero):
+    grid = UniformGrid(codes=CODES, scale=scale, zero=zero)
+    places = np.arange(len(CODES) - 1)
+    wanted = [float(grid.boundary(i)) for i in places.tolist()]
+    assert grid.boundaries_as_floats(places).tolist() == wanted
+    assert grid.levels_as_floats(places).tolist() == [float(grid.level(i)) for i in places.tolist()]

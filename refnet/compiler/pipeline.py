@@ -20,6 +20,7 @@ from refnet.compiler.result import CompileResult, MethodResult
 from refnet.compiler.verify import verify
 from refnet.lower import lower
 from refnet.methods import CompressionReport, Method, compress, is_joint
+from refnet.methods.naming import tag_of
 from refnet.nn import Dataset, Module, Sequential, TrainingLog, evaluate, train
 from refnet.program import UINT8, Program, save
 from refnet.quant import (
@@ -87,14 +88,17 @@ def float_network(job: Job, say: Say) -> tuple[Module, TrainingLog]:
 
 
 def _train(
-    job: Job, net: Module, name: str, stage: Stage, teacher: Module | None = None
+    job: Job, net: Module, name: str, stage: Stage, teacher: Module | None = None, tag: str = ""
 ) -> TrainingLog:
-    """Train ``net`` in place with a checkpoint of its own, from which a later run goes on."""
+    """Train ``net`` in place with a checkpoint of its own, from which a later run goes on.
+
+    ``tag`` keeps checkpoints of a method with other options apart.
+    """
     folder = job.out / "checkpoints"
     folder.mkdir(exist_ok=True)
     return train(
         net, job.data, batch_size=job.recipe.batch_size, rng=job.rng(name),
-        checkpoint=folder / f"{name}.npz", progress=job.progress, teacher=teacher,
+        checkpoint=folder / f"{name}{tag}.npz", progress=job.progress, teacher=teacher,
         **stage.settings(),
     )
 
@@ -134,10 +138,11 @@ def _compressed(
     images = data.calibration_of(job.recipe.calibration)
     teacher = net.eval() if job.recipe.taught else None
     prepared = method.prepare(net, images)
-    joint = is_joint(method)
+    joint, tag = is_joint(method), tag_of(method)
     if not joint and any(isinstance(layer, Quantize) for _, layer in prepared.walk()):
         say(f"{name}: training with quantized activations")
-        logs.append(("codes", _train(job, prepared, f"{name}-codes", job.recipe.codes, teacher)))
+        stage = job.recipe.codes
+        logs.append(("codes", _train(job, prepared, f"{name}-codes", stage, teacher, tag)))
         stages.append(("quantized activations", _accuracy(prepared, data)))
     say(f"{name}: compressing")
     small, report = compress(
@@ -152,7 +157,7 @@ def _compressed(
         stage = replace(stage, epochs=stage.epochs + job.recipe.codes.epochs)
     elif job.recipe.hold_codes:
         tuned = hold_codes(tuned)
-    logs.append(("tune", _train(job, tuned, f"{name}-tune", stage, teacher)))
+    logs.append(("tune", _train(job, tuned, f"{name}-tune", stage, teacher, tag)))
     return absorb_batch_norm(tuned), report, tuple(stages), tuple(logs)
 
 

@@ -15,9 +15,10 @@ from refnet.laws.bound import Bound, Broken, Params
 from refnet.laws.case import Case
 from refnet.laws.gradient import bound_points
 from refnet.laws.grid import Grid
-from refnet.laws.points import as_columns, critical_points, random_points
-from refnet.laws.strategies import scales
+from refnet.laws.points import MOST_ENUMERATED, as_columns, critical_points, random_points
+from refnet.laws.strategies import SCALE_KINDS, scales
 from refnet.laws.sut import QuantizerUnderTest
+from refnet.laws.watch import Watch
 
 #: Points of a case: of a quantizer with fixed parameters all that there are, up to this number ...
 ALL_POINTS = 2**15
@@ -28,8 +29,11 @@ MANY_CHANNELS = 8
 #: Scales that are tried before any is drawn: from easy to read to hard.
 FIRST_SCALES = (
     1.0, 0.5, float(np.float32(0.1)), 3.0, float(np.float32(1 / 255)), 2.0**-20, 0.75,
-    float(np.float32(0.3)), 2.0**-140, 2.0**20 * 5, float(np.float32(1e-7)), 2.0**-126,
+    float(np.float32(0.3)), 2.0**-140, 2.0**20 * 5, float(np.float32(1e-7)), 2.0**-126, 2.0**90 * 3,
+    1 + 2.0**-23,
 )
+#: More of them, of quantizers whose scale is a binary64 number.
+FIRST_LONG_SCALES = (0.1, 1 / 3, 1 / 255, 1e-7)
 #: Seeds of NumPy's generators, drawn by Hypothesis.
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -55,6 +59,7 @@ class Bench:
     """A quantizer under test with its bound forms and cases, each made once."""
 
     q: QuantizerUnderTest
+    watch: Watch = field(default_factory=Watch)
     _bounds: dict[Params, Bound] = field(default_factory=dict)
     _families: dict[Any, Any] = field(default_factory=dict)
 
@@ -63,7 +68,7 @@ class Bench:
         if params not in self._bounds:
             if len(self._bounds) > 64:
                 self._bounds.clear()
-            self._bounds[params] = Bound(self.q, params)
+            self._bounds[params] = Bound(self.q, params, self.watch)
         return self._bounds[params]
 
     def cases(self, family: Family) -> tuple[Enumerated, st.SearchStrategy[Case] | None]:
@@ -89,7 +94,8 @@ class Bench:
             return [Params()]
         zeros = self._zero_points()
         # Every scale once with some zero point, then two scales with every zero point.
-        some = list(dict.fromkeys(self.allowed(scale) for scale in FIRST_SCALES))
+        more = FIRST_LONG_SCALES if self.long_scales else ()
+        some = list(dict.fromkeys(self.allowed(scale) for scale in (*FIRST_SCALES, *more)))
         pairs = [(scale, zeros[i % len(zeros)]) for i, scale in enumerate(some)]
         pairs += [(scale, zero) for scale in some[:2] for zero in zeros]
         return list(dict.fromkeys(
@@ -99,6 +105,11 @@ class Bench:
             )
             for scale, zero in pairs
         ))
+
+    @property
+    def long_scales(self) -> bool:
+        """Whether scales with more bits than binary32 has are tried."""
+        return self.q.scale_dtype == "float64"
 
     def allowed(self, scale: float) -> float:
         """``scale`` if the quantizer takes it, or another one that it takes instead."""
@@ -128,9 +139,13 @@ class Bench:
         zeros = st.integers(low, high) | st.sampled_from(self._zero_points())
         return st.builds(
             lambda scale, zero: Params(scale=scale, zero_point=zero),
-            scales().map(self.allowed) if "scale" in wanted else st.none(),
+            self._scales().map(self.allowed) if "scale" in wanted else st.none(),
             zeros if "zero_point" in wanted else st.none(),
         )
+
+    def _scales(self) -> st.SearchStrategy[float]:
+        kinds = (*SCALE_KINDS, "long") if self.long_scales else SCALE_KINDS
+        return scales(kinds)
 
     def columns(self, params: Params, dtype: np.dtype[Any], seed: int, most: int) -> Any:
         """Critical points of every channel as columns (C, n)."""
@@ -206,7 +221,7 @@ def parameters_only(bench: Bench) -> tuple[list[Case], st.SearchStrategy[Case] |
     first = [Case(params=params, seed=seed) for seed, params in enumerate(bench.first_params())]
     fixed = not bench.q.parameters
     drawn = st.builds(lambda params, seed: Case(params=params, seed=seed), bench.params(), SEEDS)
-    return first, None if fixed and len(bench.q.levels or ()) <= 2**12 else drawn
+    return first, None if fixed and len(bench.q.levels or ()) <= MOST_ENUMERATED else drawn
 
 
 def first_parameters_only(bench: Bench) -> tuple[list[Case], None]:
@@ -224,7 +239,7 @@ def bound_cases(bench: Bench) -> tuple[Iterator[Case], st.SearchStrategy[Case]]:
     first, drawn = points(bench)
 
     def with_bounds(case: Case) -> Case:
-        x = case.x[:, :400]
+        x = case.x
         with contextlib.suppress(Broken):
             extra = bound_points(bench.bound(case.params), case.x.dtype)
             x = np.concatenate([extra, x], axis=1)

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refnet.laws.grid import Grid, UniformGrid, tabulated, uniform_step
+from refnet.laws.grid import Grid, UniformGrid
 from refnet.laws.sut import QuantizerUnderTest, name_of, parameters_of
+from refnet.laws.tabulated import tabulated, uniform_step
+from refnet.laws.watch import Watch
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
@@ -46,9 +48,12 @@ class Bound:
     Columns are arrays (C, n): n reals for each of C channels, one channel without ``axis``.
     """
 
-    def __init__(self, q: QuantizerUnderTest, params: Params) -> None:
+    def __init__(
+        self, q: QuantizerUnderTest, params: Params, watch: Watch | None = None
+    ) -> None:
         self.q = q
         self.params = params
+        self.watch = Watch() if watch is None else watch
         self._memory: dict[str, Any] = {}
 
     # --- calls -------------------------------------------------------------------------------
@@ -68,7 +73,12 @@ class Bound:
 
     def codes(self, x: Floats) -> Ints:
         """Codes of an array, in its shape, as int64; :class:`Broken` where they are none."""
-        return integral(self.raw(np.array(x, order="K")), x.shape, "quantize")
+        given = np.array(x, order="K")
+        result = self.raw(given)
+        self.watch.argument("quantize", x, given)
+        found = integral(result, x.shape, "quantize")
+        self.watch.codes(self.params, x, result, found)
+        return found
 
     def ask(self, columns: Floats) -> Ints:
         """Codes (C, n) of columns (C, n)."""
@@ -97,8 +107,10 @@ class Bound:
 
     def values(self, codes: NDArray[Any]) -> Floats:
         """Reals of codes, in their shape."""
-        given = codes if self.q.code_dtype is None else codes.astype(self.q.code_dtype)
-        found = np.asarray(self.raw_values(np.array(given)))
+        kind = self.q.code_dtype or self.watch.code_dtype(codes)
+        given = codes.astype(kind)
+        found = np.asarray(self.raw_values(given))
+        self.watch.argument("dequantize", codes.astype(kind), given)
         if found.shape != codes.shape:
             raise Broken(f"dequantize: shape {found.shape} of codes {codes.shape}")
         if found.dtype.kind in "iu":
@@ -119,7 +131,10 @@ class Bound:
 
     def gradient(self, x: Floats, g: Floats) -> Floats:
         """The gradient of x for the output gradient g."""
-        found = np.asarray(self.raw_gradient(np.array(x), np.array(g)))
+        given = np.array(x), np.array(g)
+        found = np.asarray(self.raw_gradient(*given))
+        self.watch.argument("grad", x, given[0])
+        self.watch.argument("grad", g, given[1])
         if found.shape != x.shape:
             raise Broken(f"grad: shape {found.shape} of x {x.shape}")
         if found.dtype.kind not in "bfiu":
@@ -177,7 +192,9 @@ class Bound:
             return None
         if q.axis is not None:
             scales = np.ravel(np.asarray(q.scale, dtype=np.float64))
-            zeros = np.broadcast_to(np.ravel(q.zero_point or 0), scales.shape)
+            zeros = np.broadcast_to(
+                np.ravel(0 if q.zero_point is None else q.zero_point), scales.shape
+            )
             pairs = zip(scales.tolist(), zeros.tolist(), strict=True)
             return tuple(self._uniform(scale, zero) for scale, zero in pairs)
         if q.thresholds is None and self.scale is not None:
@@ -218,9 +235,20 @@ def _takes_two(grad: Callable[..., Any]) -> bool:
     return len([p for p in free if p.name not in ("scale", "zero_point")]) > 1
 
 
+def untouched(function: Callable[..., Any], what: str, *arrays: NDArray[Any]) -> Any:
+    """``function`` of copies of ``arrays``; :class:`Broken` where it changes one of them."""
+    given = [a.copy() for a in arrays]
+    found = call(function, *given)
+    if not all(map(np.array_equal, given, arrays)):
+        raise Broken(f"{what} changes its input")
+    return found
+
+
 def integral(result: Any, shape: tuple[int, ...], what: str) -> Ints:
     """A result as int64; :class:`Broken` unless it has that shape and holds integers."""
     found = np.asarray(result)
+    if isinstance(result, list) and not found.size and 0 in shape:
+        found = found.reshape(shape)  # a list cannot tell the other axes of nothing
     if found.shape != shape:
         raise Broken(f"{what}: shape {found.shape} of an argument of shape {shape}")
     if found.dtype.kind == "f":

@@ -17,8 +17,8 @@ from refnet.laws.case import Case, Counterexample, parameters_text, real, simple
 
 Verdict = int | Counterexample
 
-#: Of wider types this many codes are tried, the ends among them.
-MOST_CODES = 2**12
+#: Of wider types 256 codes are tried, the ends among them; and where many cases are.
+MOST_CODES, FEW_CODES = 2**16, 2**12
 
 
 def first_bad(case: Case, bad: NDArray[np.bool_]) -> tuple[int, int] | None:
@@ -37,10 +37,11 @@ def belongs(codes: Ints, levels: Sequence[int]) -> NDArray[np.bool_]:
     return np.isin(codes, np.asarray(levels))
 
 
-def some_codes(bound: Bound, case: Case) -> Ints:
+def some_codes(bound: Bound, case: Case, most: int = MOST_CODES) -> Ints:
     """All codes as columns (C, n), or the ends and some between them."""
     levels = bound.levels
-    if len(levels) <= MOST_CODES:
+    most = min(most, FEW_CODES) if bound.q.parameters else most // bound.q.channels
+    if len(levels) <= most:
         found = np.asarray(levels, dtype=np.int64)
     else:
         rng = np.random.default_rng(case.seed)
@@ -52,12 +53,14 @@ def some_codes(bound: Bound, case: Case) -> Ints:
 
 
 def reals_of(bound: Bound, codes: Ints) -> Floats:
-    """Columns D(codes) in a dtype that the quantizer takes; what overflows there is infinite."""
+    """Columns D(codes) in a dtype that the quantizer takes; what it cannot hold is infinite."""
     values = bound.values(bound.embed(codes))
     kinds = bound.q.float_types
     if values.dtype not in kinds:
         with np.errstate(all="ignore"):
-            values = values.astype(kinds[-1])
+            narrow = values.astype(kinds[-1])
+            lost = (values != 0) & (np.abs(narrow) < np.finfo(kinds[-1]).tiny)
+        values = np.where(lost, narrow.dtype.type(np.inf), narrow)
     return bound.columns(values, codes.shape)
 
 
@@ -91,12 +94,18 @@ def _right(bound: Bound, case: Case, place: tuple[int, int]) -> tuple[int, ...] 
 
 def code_dtype(bound: Bound, case: Case) -> Verdict:
     """Codes have the declared dtype, for every input dtype and for empty input."""
-    for x in (case.x, case.x[:, :0]):
-        found = np.asarray(bound.raw(np.array(bound.embed(x)))).dtype
+    x = case.x
+    ends = np.full_like(x[:, :3], np.finfo(x.dtype).max)
+    given = [bound.embed(part) for part in (x, x[:, :0], x[:, :1], ends, -ends)]
+    if bound.q.axis is None and bound.q.ndim is None:
+        given += [x[0, 0], x[:, :6].reshape(2, 3), x[:, :4].reshape(2, 1, 2)]
+    for array in given:
+        found = np.asarray(bound.raw(np.array(array))).dtype
         if found != np.dtype(bound.q.code_dtype):
-            detail = f"dtype {found} of codes of {x.dtype} {x.shape}, declared {bound.q.code_dtype}"
+            kind = f"{array.dtype} {array.shape}"
+            detail = f"dtype {found} of codes of {kind}, declared {bound.q.code_dtype}"
             return Counterexample(detail=detail, case=case)
-    return 1
+    return len(given)
 
 
 def onto(bound: Bound, case: Case) -> Verdict:
@@ -171,13 +180,32 @@ def saturates(bound: Bound, case: Case) -> Verdict:
     return checked
 
 
+def representable(bound: Bound, codes: Ints, kind: np.dtype[Any]) -> NDArray[np.bool_]:
+    """Where some float of ``kind`` lies in the cell of a code: of fine grids, not everywhere."""
+    if bound.grids is None:
+        return np.full(codes.shape, len(bound.levels) < 2 ** (np.finfo(kind).nmant - 1))
+    found = np.ones(codes.shape, dtype=bool)
+    for channel, grid in enumerate(bound.grids):
+        # A level that is its own code in this dtype is such a float; without levels all count.
+        places = np.searchsorted(np.asarray(grid.codes), codes[channel]) if isinstance(
+            grid.codes, tuple
+        ) else codes[channel] - grid.codes[0]
+        with np.errstate(all="ignore"):
+            x = grid.levels_as_floats(places).astype(kind)
+        if len(x):
+            held, sure = grid.sure(x)
+            found[channel] = sure & (held == codes[channel]) & np.isfinite(x)
+    return found
+
+
 def reached(bound: Bound, case: Case) -> Verdict:
     """Every code is reached: for each k, the smallest real whose code is at least k has code k.
 
     Found by bisection over the floats, which needs a monotone quantizer and no scale.
     """
     kind = bound.q.float_types[-1]
-    wanted = some_codes(bound, case)
+    wanted = some_codes(bound, case, FEW_CODES)
+    exist = representable(bound, wanted, kind)
     unsigned = np.dtype(f"u{kind.itemsize}")
     ends = _ordered(np.array([-np.finfo(kind).max, np.finfo(kind).max], dtype=kind), unsigned)
     low = np.full(wanted.shape, ends[0], dtype=unsigned)
@@ -189,9 +217,9 @@ def reached(bound: Bound, case: Case) -> Verdict:
     x = _floats(high, kind)
     got = bound.ask(x)
     at = Case(params=case.params, arrays={"x": x}, seed=case.seed)
-    place = first_bad(at, got != wanted)
+    place = first_bad(at, exist & (got != wanted))
     if place is None:
-        return got.size
+        return int(exist.sum())
     detail = (
         f"code {wanted[place]} is never given: around x = {real(x[place])} the codes go to "
         f"{got[place]} at once"

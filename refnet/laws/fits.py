@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refnet.laws.bound import Bound, Broken, call, integral
+from refnet.laws.bound import Bound, Broken, call, integral, untouched
 from refnet.laws.case import Case, Counterexample
 from refnet.laws.elementary import Verdict
 
@@ -17,11 +17,7 @@ Vector = NDArray[np.float64]
 
 def _fit(bound: Bound, w: Vector) -> tuple[NDArray[np.int64], float]:
     assert bound.q.fit is not None
-    given = w.copy()
-    found = call(bound.q.fit, given)
-    if not np.array_equal(given, w):
-        raise Broken("fit changes its input")
-    codes, alpha = found
+    codes, alpha = untouched(bound.q.fit, "fit", w)
     return integral(codes, w.shape, "fit"), float(alpha)
 
 
@@ -105,11 +101,10 @@ def fit_optimal(bound: Bound, case: Case) -> Verdict:
 
 
 def _factors(bound: Bound, W: NDArray[Any], rank: int) -> tuple[NDArray[Any], ...]:
-    assert bound.q.factorize is not None
-    given = W.copy()
-    X, d, Y = (np.asarray(a) for a in call(bound.q.factorize, given, rank))
-    if not np.array_equal(given, W):
-        raise Broken("factorize changes its input")
+    factorize = bound.q.factorize
+    assert factorize is not None
+    found = untouched(lambda given: factorize(given, rank), "factorize", W)
+    X, d, Y = (np.asarray(a) for a in found)
     shapes = (X.shape, d.shape, Y.shape)
     if shapes != ((W.shape[0], rank), (rank,), (W.shape[1], rank)):
         raise Broken(f"factorize: shapes {shapes} of W {W.shape} and k = {rank}")

@@ -72,26 +72,53 @@ def masks(bound: Bound, x: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]
     held = intervals(bound)
     if held is None:
         return None
-    with_low = bound.q.inclusive in ("both", "low")
-    with_high = bound.q.inclusive in ("both", "high")
     inside = np.ones(x.shape, dtype=bool)
     unsure = np.zeros(x.shape, dtype=bool)
+    wide = x.astype(np.float64)
     for channel, (low, high) in enumerate(held):
-        for index, value in enumerate(map(Fraction, x[channel].astype(np.float64).tolist())):
-            above = low is None or value > low or (value == low and with_low)
-            below = high is None or value < high or (value == high and with_high)
-            inside[channel, index] = above and below
-            if bound.q.passes == "cells":
+        row = wide[channel]
+        inside[channel] = _beyond(row, low, bound.q.inclusive in ("both", "low"))
+        inside[channel] &= _beyond(-row, None if high is None else -high,
+                                   bound.q.inclusive in ("both", "high"))
+        if bound.q.passes == "cells":
+            for index in _near(row, [end for end in (low, high) if end is not None]):
+                value = Fraction(float(row[index]))
                 near = min(abs(value - end) for end in (low, high) if end is not None)
                 unsure[channel, index] = 0 < near <= abs(value) / 2**52
     return inside, unsure
 
 
+def _beyond(row: Floats, low: Fraction | None, included: bool) -> NDArray[np.bool_]:
+    """Where ``row`` lies above ``low``, or on it if that is included: exactly."""
+    if low is None:
+        return np.ones(row.shape, dtype=bool)
+    rounded = float(low)
+    if Fraction(rounded) == low:
+        found: NDArray[np.bool_] = row >= rounded if included else row > rounded
+        return found
+    # No float equals the bound: its rounding belongs to the side on which it lies.
+    return np.asarray(row >= rounded if Fraction(rounded) > low else row > rounded)
+
+
+def _near(row: Floats, ends: list[Fraction]) -> list[int]:
+    """Places so near to an end that a binary64 quotient may fall on it, and some more."""
+    near = np.zeros(row.shape, dtype=bool)
+    for end in map(float, ends):
+        near |= np.abs(row - end) <= np.abs(row) * 2.0**-50
+    found: list[int] = np.flatnonzero(near).tolist()
+    return found
+
+
 def cotangents(x: Floats, seed: int) -> Floats:
-    """Non-zero gradients of the output, different beside each other and exact in every dtype."""
+    """Non-zero gradients of the output, different beside each other, of several magnitudes.
+
+    Of seven bits, so that they are exact in every dtype; in wider ones than binary16 some are
+    larger than its largest number.
+    """
     rng = np.random.default_rng(seed)
-    found = rng.integers(1, 100, size=x.shape) * rng.choice([-1, 1], size=x.shape)
-    narrow: Floats = found.astype(x.dtype)
+    found = rng.integers(1, 100, size=x.shape) * rng.choice([-1.0, 1.0], size=x.shape)
+    powers = (-3, 0, 5) if x.dtype.itemsize == 2 else (-3, 0, 5, 17)
+    narrow: Floats = (found * 2.0 ** rng.choice(powers, size=x.shape)).astype(x.dtype)
     return narrow
 
 
@@ -178,4 +205,27 @@ def gradient_elementwise(bound: Bound, case: Case) -> Verdict:
     bound.raw_gradient(*given)
     if not all(map(np.array_equal, given, (bound.embed(x), bound.embed(g)))):
         return Counterexample(detail="grad changes its arguments", case=case)
+    return _in_other_forms(bound, case, g, right)
+
+
+def _in_other_forms(bound: Bound, case: Case, g: Floats, right: Floats) -> Verdict:
+    """No axis, no element, several axes, memory with gaps and read-only: the same gradients."""
+    x = case.x
+    bound.gradient(bound.embed(x[:, :0]), bound.embed(g[:, :0]))
+    gaps = [np.repeat(bound.embed(a), 2, axis=-1)[..., ::2] for a in (x, g)]
+    forms: list[tuple[str, Floats, Floats, Floats]] = [
+        ("with gaps", gaps[0], gaps[1], bound.embed(right))
+    ]
+    if bound.q.axis is None and bound.q.ndim is None:
+        count = x.shape[1] // 2 * 2
+        pair = [np.asfortranarray(a[0, :count].reshape(2, -1)) for a in (x, g, right)]
+        alone = [np.array(a[0, 0]) for a in (x, g, right)]
+        forms += [("in Fortran order", pair[0], pair[1], pair[2])]
+        forms += [("without an axis", alone[0], alone[1], alone[2])]
+    for how, reals, cotangent, expected in forms:
+        reals.flags.writeable = cotangent.flags.writeable = False
+        got = np.asarray(bound.raw_gradient(reals, cotangent))
+        if got.shape != expected.shape or not np.array_equal(got, expected):
+            detail = f"read-only, {how}, of shape {reals.shape}: other gradients"
+            return Counterexample(detail=detail, case=case)
     return x.size

@@ -48,9 +48,10 @@ def accumulators(bench: Bench) -> tuple[list[Case], st.SearchStrategy[Case]]:
         return case(mult, shift, acc + bounds, seed)
 
     ratios = [(1, 1), (1, 2), (3, 2), (-1, 1), (3, 3), (5, 0)]
-    ratios += [(16384, 15), (21845, 16), (32767, 20)]
+    ratios += [(16384, 15), (21845, 16), (32767, 20), (32767, 15), (-32767, 14)]
     first = [case(m, s, np.arange(-(2**11), 2**11)) for m, s in ratios]
     first += [near(m, s, 1) for m, s in [*ratios, (16385, 31), (-32767, 46), (0, 3), (20000, 40)]]
+    first += [near(mult, shift, 1) for mult in (2**15 - 1, 1 - 2**15) for shift in (35, 38)]
     mults = st.integers(-(2**15) + 1, 2**15 - 1) | st.sampled_from([1, -1, 3, 2**14, 2**15 - 1])
     return first, st.builds(near, mults, st.integers(0, 46), SEEDS)
 
@@ -92,6 +93,8 @@ def weight_vectors(bench: Bench) -> tuple[list[Case], st.SearchStrategy[Case]]:
 
     fixed = ([1.0], [-2.0], [0.0], [0.0, 0.0], [1.0, 1.0], [1.0, -1.0, 0.0], [6.0, 2.0, 2.0, 2.0])
     first = [Case(arrays={"w": np.array(w)}, seed=3) for w in fixed]
+    # Long enough for sums to lose bits, with few magnitudes and with many.
+    first += [case(1500, 1, True), case(700, 2, False)]
     return first, st.builds(case, st.integers(1, 24), SEEDS, st.booleans())
 
 

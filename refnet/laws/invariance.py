@@ -1,42 +1,19 @@
-"""Laws of what must not matter: neighbours, shape, memory, dtype, history, scale and zero point.
+"""Laws of what must not matter: neighbours, writing, dtype, history, scale and zero point.
 
 They need no oracle, and hold for any quantizer whose parameters do not depend on the data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refnet.laws.bound import Bound, Floats, Ints, Params, integral
+from refnet.laws.arrangement import differs
+from refnet.laws.bound import Bound, Floats, Ints, Params
 from refnet.laws.case import Case, Counterexample, parameters_text, real
 from refnet.laws.elementary import Verdict, first_bad
-
-#: Sizes around the widths of vector registers, blocks and buffers.
-SIZES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 127, 129, 1023, 1025, 4097, 70001)
-
-
-def _differs(
-    bound: Bound, case: Case, how: str, got: Ints, right: Ints, x: Floats
-) -> Counterexample | None:
-    """The first place where codes are not those of the reals one by one."""
-    if got.shape != right.shape:
-        return Counterexample(detail=f"{how}: shape {got.shape} of {right.shape}", case=case)
-    places = np.argwhere(got != right)
-    if not len(places):
-        return None
-    place = tuple(places[0])
-    detail = (
-        f"{how}: x = {real(x[place])} at {tuple(map(int, place))} has code {got[place]}, "
-        f"elsewhere {right[place]}"
-    )
-    return Counterexample(
-        detail=detail, case=case, value=float(x[place]), got=int(got[place]),
-        right=(int(right[place]),),
-    )
 
 
 def elementwise(bound: Bound, case: Case) -> Verdict:
@@ -58,111 +35,7 @@ def elementwise(bound: Bound, case: Case) -> Verdict:
         one = slice(index, index + 1)
         ways.append(("alone", bound.ask(x[:, one]), right[:, one], x[:, one]))
     for how, got, wanted, reals in ways:
-        if (found := _differs(bound, case, how, got, wanted, reals)) is not None:
-            return found
-    return len(ways)
-
-
-def size(bound: Bound, case: Case) -> Verdict:
-    """The code of a real does not depend on the length of the array, from 1 to 70,001."""
-    right = bound.ask(case.x)
-    for count in SIZES:
-        places = np.arange(count) % case.x.shape[1]
-        got = bound.ask(case.x[:, places])
-        how = f"in an array of {count}"
-        found = _differs(bound, case, how, got, right[:, places], case.x[:, places])
-        if found is not None:
-            return found
-    return len(SIZES)
-
-
-def _shapes(count: int) -> Iterator[tuple[int, ...]]:
-    """Shapes of ``count`` elements with up to five axes, square ones and thin ones."""
-    yield from ((count,), (1, count), (count, 1), (count, 1, 1, 1), (1, 1, count, 1, 1))
-    for rows in range(2, count):
-        if count % rows == 0:
-            yield from ((rows, count // rows), (1, rows, 1, count // rows))
-
-
-def shape(bound: Bound, case: Case) -> Verdict:
-    """Codes have the shape of x: no axis, empty, one to five axes; the shape changes no code."""
-    q, x = bound.q, case.x
-    right = bound.ask(x)
-    empty = bound.embed(x[:, :0])
-    got = bound.codes(empty)
-    if q.axis is not None or q.ndim is not None:
-        return 1
-    for none in (np.zeros((0, 4), x.dtype), np.zeros((2, 0, 3), x.dtype)):
-        bound.codes(none)
-    for index in range(min(4, x.size)):
-        scalar = np.array(x[0, index])
-        got = bound.codes(scalar)
-        found = _differs(
-            bound, case, "without an axis", got.reshape(1), right[0, index : index + 1],
-            scalar.reshape(1),
-        )
-        if found is not None:
-            return found
-    count = min(x.size, 36)
-    for given in _shapes(count):
-        array, wanted = x[0, :count].reshape(given), right[0, :count].reshape(given)
-        found = _differs(bound, case, f"in the shape {given}", bound.codes(array), wanted, array)
-        if found is not None:
-            return found
-    return count
-
-
-def _read_only(x: Floats) -> Floats:
-    x.flags.writeable = False
-    return x
-
-
-def _gaps(x: Floats) -> Floats:
-    """The same numbers in every other place of a wider array of NaN."""
-    wide = np.full((*x.shape[:-1], 2 * x.shape[-1]), np.nan, dtype=x.dtype)
-    wide[..., ::2] = x
-    return wide[..., ::2]
-
-
-def _backwards(x: Floats) -> Floats:
-    return np.ascontiguousarray(x[..., ::-1])[..., ::-1]
-
-
-def _unaligned(x: Floats) -> Floats:
-    store = np.zeros(x.nbytes + 1, dtype=np.uint8)
-    found: Floats = store[1:].view(x.dtype).reshape(x.shape)
-    found[...] = x
-    return found
-
-
-LAYOUTS: tuple[tuple[str, Callable[[Floats], Floats]], ...] = (
-    ("read-only", _read_only),
-    ("with gaps", _gaps),
-    ("with a negative stride", _backwards),
-    ("in Fortran order", np.asfortranarray),
-    ("unaligned", _unaligned),
-)
-
-
-def layout(bound: Bound, case: Case) -> Verdict:
-    """Strides, order and flags of the memory change nothing, and the result is in place order."""
-    x = bound.embed(case.x)
-    right = bound.codes(x)
-    ways = [(how, make(np.array(x))) for how, make in LAYOUTS]
-    if bound.q.axis is None and bound.q.ndim is None and x.size % 2 == 0:
-        square = np.array(x).reshape(2, -1)
-        ways.append(("transposed", np.ascontiguousarray(square.T).T))
-        ways.append(("transposed on", square.T))
-        ways.append(("broadcast", np.broadcast_to(square[:1], (3, square.shape[1]))))
-    folded = {
-        "transposed": right.reshape(2, -1) if x.size % 2 == 0 else right,
-        "transposed on": right.reshape(2, -1).T if x.size % 2 == 0 else right,
-        "broadcast": np.broadcast_to(right.reshape(-1)[: x.size // 2], (3, x.size // 2)),
-    }
-    for how, array in ways:
-        got = integral(bound.raw(array), array.shape, "quantize")
-        found = _differs(bound, case, how, got, folded.get(how, right), array)
-        if found is not None:
+        if (found := differs(bound, case, how, got, wanted, reals)) is not None:
             return found
     return len(ways)
 
@@ -209,7 +82,7 @@ def repeatable(bound: Bound, case: Case) -> Verdict:
     for other in others:
         bound.ask(other)
         got = bound.ask(case.x)
-        if (found := _differs(bound, case, "again", got, right, case.x)) is not None:
+        if (found := differs(bound, case, "again", got, right, case.x)) is not None:
             return found
     return len(others)
 
@@ -222,7 +95,7 @@ def float_dtype(bound: Bound, case: Case) -> Verdict:
     right = bound.ask(x)
     for kind in kinds[1:]:
         how = f"as {kind} instead of {kinds[0]}"
-        found = _differs(bound, case, how, bound.ask(x.astype(kind)), right, x)
+        found = differs(bound, case, how, bound.ask(x.astype(kind)), right, x)
         if found is not None:
             return found
     return x.size if len(kinds) > 1 else 0
@@ -236,7 +109,7 @@ def channels(bound: Bound, case: Case) -> Verdict:
         x[channel] = np.finfo(x.dtype).max
         got = bound.ask(x)
         got[channel] = right[channel]
-        found = _differs(bound, case, f"channel {channel} changed", got, right, case.x)
+        found = differs(bound, case, f"channel {channel} changed", got, right, case.x)
         if found is not None:
             return found
     return len(case.x) if len(case.x) > 1 else 0
@@ -253,7 +126,9 @@ def scale_equivariant(bound: Bound, case: Case) -> Verdict:
     low, high = bound.q.scale_range or (2.0**-120, 2.0**100)
     if not low <= scale <= high or scale != float(np.dtype(bound.q.scale_dtype).type(scale)):
         return 0
-    moved = Bound(bound.q, Params(scale=scale, zero_point=bound.params.zero_point))
+    moved = Bound(
+        bound.q, Params(scale=scale, zero_point=bound.params.zero_point), bound.watch
+    )
     right, got = bound.ask(case.x), moved.ask(np.where(exact, x, x.dtype.type(0)))
     place = first_bad(case, exact & (got != right))
     if place is None:
@@ -275,7 +150,8 @@ def zero_point_shift(bound: Bound, case: Case) -> Verdict:
     # A zero point beyond the codes is none that every quantizer takes.
     zero = min(zero, levels[-1] - 1)
     bound, moved = (
-        Bound(bound.q, Params(scale=bound.params.scale, zero_point=z)) for z in (zero, zero + 1)
+        Bound(bound.q, Params(scale=bound.params.scale, zero_point=z), bound.watch)
+        for z in (zero, zero + 1)
     )
     case = Case(params=bound.params, arrays=case.arrays, seed=case.seed)
     before, after = bound.ask(case.x), moved.ask(case.x)

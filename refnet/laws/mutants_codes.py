@@ -164,6 +164,19 @@ def gradient_mean(x: Array, g: Array) -> Array:
     return np.asarray(gradient_right(x, g) / g.dtype.type(max(g.size, 1)))
 
 
+def gradient_needs_axes(x: Array, g: Array) -> Array:
+    """A number without an axis is refused."""
+    if np.ndim(x) == 0:
+        raise TypeError("iteration over a 0-d array")
+    return gradient_right(x, g)
+
+
+def gradient_of_memory(x: Array, g: Array) -> Array:
+    """The mask in the order of the memory."""
+    mask = gradient_right(x, np.ones_like(x))
+    return g * np.asarray(mask).ravel(order="K").reshape(np.shape(x))
+
+
 def gradient_in_place(x: Array, g: Array) -> Array:
     """Writes zeros into the gradient that it was given."""
     g[(x < LOW * STEP) | (x > HIGH * STEP)] = 0
@@ -173,5 +186,5 @@ def gradient_in_place(x: Array, g: Array) -> Array:
 GRADIENTS = (
     mask_open, mask_open_above, mask_of_codes, mask_inside_codes, mask_none, mask_one_side,
     mask_unless_saturated, gradient_of_clip_half, gradient_is_mask, gradient_scaled,
-    gradient_mean, gradient_in_place,
+    gradient_mean, gradient_in_place, gradient_needs_axes, gradient_of_memory,
 )

@@ -111,6 +111,34 @@ def divides_in_own_dtype(x: Array, scale: float, zero_point: int) -> Array:
     return np.asarray(np.clip(np.clip(q, -1000, 1000) + zero_point, -8, 7)).astype(np.int8)
 
 
+def infinity_in_place(x: Array, scale: float, zero_point: int) -> Array:
+    """Replaces infinities in its input, and only these."""
+    codes = right(x, scale, zero_point)
+    if isinstance(x, np.ndarray) and x.flags.writeable:
+        x[np.isinf(x)] = 0
+    return codes
+
+
+def scalars_are_int64(x: Array, scale: float, zero_point: int) -> Array:
+    """A number without an axis gets a code of another dtype."""
+    codes = right(x, scale, zero_point)
+    return np.asarray(int(codes)) if np.ndim(x) == 0 else codes
+
+
+def memory_order_of_volumes(x: Array, scale: float, zero_point: int) -> Array:
+    """Codes in the order of the memory, of three axes and more."""
+    codes = np.asarray(right(x, scale, zero_point))
+    return codes.ravel(order="K").reshape(codes.shape) if codes.ndim > 2 else codes
+
+
+def whole_pages_lose_one(x: Array, scale: float, zero_point: int) -> Array:
+    """The last code of a multiple of 1,024 is lost."""
+    codes = np.array(right(x, scale, zero_point))
+    if codes.size and codes.size % 1024 == 0:
+        codes.reshape(-1)[-1] = zero_point
+    return codes
+
+
 class Stateful:
     """Quantizers that remember. An object of its own for each use."""
 
@@ -171,7 +199,8 @@ def random_ties(x: Array, scale: float, zero_point: int) -> Array:
 STATELESS: tuple[Quantize, ...] = (
     in_place, normalised_by_batch, dithered, blocks_of_8, buffer_of_4096, memory_order,
     memory_without_strides, rows_only, not_empty, flattened, binary16_truncates,
-    divides_in_own_dtype, random_ties,
+    divides_in_own_dtype, random_ties, infinity_in_place, scalars_are_int64,
+    memory_order_of_volumes, whole_pages_lose_one,
 )
 STATEFUL = ("first_scale", "observer", "tires", "one_buffer", "cached")
 
@@ -194,6 +223,13 @@ def channel_last(x: Array) -> Array:
     """The scales along the last axis, where that fits; else along the first."""
     fits = np.ndim(x) > 1 and np.shape(x)[-1] == len(SCALES)
     return _channels(x, SCALES) if fits else channels_right(x)
+
+
+def channel_last_of_maps(x: Array) -> Array:
+    """Right for matrices; with more axes the scales lie along the second, where that fits."""
+    if np.ndim(x) > 2 and np.shape(x)[1] == len(SCALES):
+        return _channels(x, SCALES.reshape(-1, *(1,) * (np.ndim(x) - 2)))
+    return channels_right(x)
 
 
 def channel_first_for_all(x: Array) -> Array:
@@ -220,5 +256,6 @@ def channels_share_range(x: Array) -> Array:
 
 
 CHANNELS = (
-    channel_last, channel_first_for_all, channels_reversed, channel_mean, channels_share_range,
+    channel_last_of_maps, channel_last, channel_first_for_all, channels_reversed, channel_mean,
+    channels_share_range,
 )

@@ -43,6 +43,11 @@ def scale_has_a_floor(x: Array, scale: float, zero_point: int) -> Array:
     return right(x, max(scale, 1e-7), zero_point)
 
 
+def scale_has_a_ceiling(x: Array, scale: float, zero_point: int) -> Array:
+    """min(scale, 1e12)."""
+    return right(x, min(scale, 1e12), zero_point)
+
+
 def scale_inverted(x: Array, scale: float, zero_point: int) -> Array:
     """x * scale for x / scale."""
     return right(x, 1 / scale if np.isfinite(1 / scale) else 1e300, zero_point)
@@ -71,6 +76,14 @@ def infinity_is_zero(x: Array, scale: float, zero_point: int) -> Array:
     """Infinity is replaced by zero."""
     wide = checked(x)
     return right(np.where(np.isinf(wide), 0, wide), scale, zero_point)
+
+
+def nan_of_the_ends(x: Array, scale: float, zero_point: int) -> Array:
+    """Looks for NaN in the first and the last number only."""
+    wide = np.asarray(x, dtype=np.float64)
+    if wide.size and (np.isnan(wide.flat[0]) or np.isnan(wide.flat[-1])):
+        raise ValueError("quantize: holds NaN")
+    return right(np.nan_to_num(wide, posinf=1e308, neginf=-1e308), scale, zero_point)
 
 
 def nan_is_zero(x: Array, scale: float, zero_point: int) -> Array:
@@ -106,8 +119,8 @@ def values_in_binary16(codes: Array, scale: float, zero_point: int) -> Array:
 
 QUANTIZE = (
     zero_point_subtracted, zero_point_ignored, zero_point_in_reals, negative_zero_is_negative,
-    eps_in_scale, scale_has_a_floor, scale_inverted, scale_in_binary16, scale_of_16_levels,
-    scale_to_power_of_two, infinity_is_zero, nan_is_zero,
+    eps_in_scale, scale_has_a_floor, scale_has_a_ceiling, scale_inverted, scale_in_binary16,
+    scale_of_16_levels, scale_to_power_of_two, infinity_is_zero, nan_is_zero, nan_of_the_ends,
 )
 DEQUANTIZE = (
     values_without_zero_point, values_in_the_middle, values_of_16_levels, values_in_binary16,

@@ -19,6 +19,10 @@ Floats = NDArray[np.floating[Any]]
 
 #: Quotients at which a conversion to an integer type wraps, saturates or is undefined.
 WRAPS = tuple(2.0**k for k in (7, 8, 15, 16, 23, 24, 31, 32, 53, 63, 64))
+#: With room for so many codes, points within the cells are added.
+WIDE = 2**12
+#: The ties and levels of types of up to so many codes are all tried where there is room.
+MOST_ENUMERATED = 2**16
 #: Reals that are special whatever the scale.
 SPECIAL = (0.0, 1.0, 0.5, 1.5, 2.5, 1e-3, 1e-8, 0.1, 100.0, 1000.5, 1e6, 1e30)
 
@@ -54,15 +58,37 @@ def neighbours(x: Floats, ulps: int) -> Floats:
     return finite(np.concatenate(found))
 
 
+def narrowed(wide: NDArray[np.float64], dtype: np.dtype[Any]) -> Floats:
+    """In ``dtype``; what overflows there is left out."""
+    with np.errstate(all="ignore"):
+        return finite(wide.astype(dtype))
+
+
 def tie_points(grid: Grid, dtype: np.dtype[Any], indices: Iterable[int], ulps: int = 2) -> Floats:
     """The floats nearest to the boundaries of these indices, and their neighbours."""
-    return neighbours(nearest_floats([grid.boundary(i) for i in indices], dtype), ulps)
+    places = np.fromiter(indices, dtype=np.int64)
+    return neighbours(narrowed(grid.boundaries_as_floats(places), dtype), ulps)
 
 
 def level_points(grid: Grid, dtype: np.dtype[Any], indices: Iterable[int], ulps: int = 1) -> Floats:
     """The floats nearest to the levels of these indices, and their neighbours."""
-    levels = [level for i in indices if (level := grid.level(i)) is not None]
-    return neighbours(nearest_floats(levels, dtype), ulps)
+    places = np.fromiter(indices, dtype=np.int64)
+    return neighbours(narrowed(grid.levels_as_floats(places), dtype), ulps)
+
+
+def cell_points(
+    grid: Grid, dtype: np.dtype[Any], rng: np.random.Generator, indices: Iterable[int], count: int
+) -> Floats:
+    """Within the cells of these indices: near both ends, at the quarters, and ``count`` anywhere.
+
+    The outermost cells have no end and get none.
+    """
+    places = np.array([i for i in indices if 0 < i < len(grid.codes) - 1], dtype=np.int64)
+    low, high = grid.boundaries_as_floats(places - 1), grid.boundaries_as_floats(places)
+    fixed = np.broadcast_to([1 / 32, 1 / 4, 3 / 4, 31 / 32], (len(places), 4))
+    parts = np.concatenate([fixed, rng.random((len(places), count))], axis=1)
+    with np.errstate(all="ignore"):
+        return narrowed((low[:, None] + parts * (high - low)[:, None]).ravel(), dtype)
 
 
 def saturating_points(grid: Grid, dtype: np.dtype[Any]) -> Floats:
@@ -124,6 +150,15 @@ def critical_points(
             tie_points(grid, dtype, (i for i in some if i < count - 1)),
             level_points(grid, dtype, some), saturating_points(grid, dtype),
         ]
+        if room >= WIDE:
+            inside = max(2, min(32, WIDE // len(some)))
+            parts.append(cell_points(grid, dtype, rng, some, inside))
+        if room >= WIDE and count > room and count <= MOST_ENUMERATED:
+            # Of wider types every tie and level, without the floats beside them.
+            parts += [
+                tie_points(grid, dtype, range(count - 1), ulps=0),
+                level_points(grid, dtype, range(count), ulps=0),
+            ]
     return np.concatenate(parts)
 
 

@@ -28,6 +28,8 @@ from refnet.program.types import ACCUMULATOR_BOUND
 
 Real = np.floating[Any]
 SCALE_KINDS = ("power_of_two", "short", "random", "subnormal")
+#: And binary64 numbers that no binary32 number equals.
+LONG = "long"
 
 
 def _grid(scale: float, zero_point: int, levels: Any) -> UniformGrid:
@@ -113,22 +115,24 @@ def critical_arrays(
 
 @st.composite
 def scales(draw: st.DrawFn, kinds: tuple[str, ...] = SCALE_KINDS) -> float:
-    """A scale that is a binary32 number, of one of ``SCALE_KINDS``.
+    """A scale that is a binary32 number, of one of ``SCALE_KINDS``; or a ``long`` one, binary64.
 
     ``power_of_two`` makes ties exact in every dtype; ``short`` (few bits) makes them exact where
     x / scale is not; ``random`` is what data give; ``subnormal`` (below 2**-126) reaches eps added
-    to scales and reciprocals that overflow.
+    to scales and reciprocals that overflow; ``long`` reaches scales that are stored in binary32.
     """
     kind = draw(st.sampled_from(kinds))
-    if kind not in SCALE_KINDS:
-        raise ValueError(f"scales: kind {kind!r}, rule some of {SCALE_KINDS}")
-    exponent = draw(st.integers(-8, 8) | st.integers(-60, 40))
+    if kind not in (*SCALE_KINDS, LONG):
+        raise ValueError(f"scales: kind {kind!r}, rule some of {(*SCALE_KINDS, LONG)}")
+    exponent = draw(st.integers(-8, 8) | st.integers(-60, 40) | st.integers(-100, 90))
     if kind == "power_of_two":
         return 2.0**exponent
     if kind == "short":
         return draw(st.integers(3, 63)) * 2.0 ** (exponent - 4)
     if kind == "subnormal":
         return draw(st.integers(1, 2**16)) * 2.0**-149
+    if kind == LONG:
+        return float(draw(st.integers(2**51, 2**52 - 1)) * 2 + 1) * 2.0 ** (exponent - 52)
     return float(np.float32(draw(st.integers(2**23, 2**24 - 1)) * 2.0 ** (exponent - 23)))
 
 

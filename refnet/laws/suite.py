@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis.strategies import SearchStrategy
 
 from refnet.laws.bench import Bench
 from refnet.laws.bound import Broken
-from refnet.laws.case import Case, Counterexample
+from refnet.laws.case import Case, Counterexample, real
 from refnet.laws.elementary import Verdict
 from refnet.laws.law import Law
 from refnet.laws.sut import QuantizerUnderTest
@@ -202,7 +202,7 @@ def run_laws(
     passed: list[str] = []
     failed: dict[str, Counterexample] = {}
     reasons: dict[str, str] = {}
-    start = _probe(bench)
+    _first_call(bench)
     for law in LAWS:
         if law.name not in wanted:
             continue
@@ -216,11 +216,10 @@ def run_laws(
             reasons[law.name] = "no case: nothing that this quantizer takes could break it"
         else:
             passed.append(law.name)
-    if "repeatable" in passed and start is not None and start != _probe(bench):
-        passed.remove("repeatable")
-        failed["repeatable"] = Counterexample(
-            detail="the first call and one after all laws give other codes", case=Case()
-        )
+    for name, counterexample in afterwards(bench, passed).items():
+        passed.remove(name)
+        failed[name] = counterexample
+    failed = {name: failed[name] for name in NAMES if name in failed}
     return LawReport(name=q.name, passed=tuple(passed), counterexamples=failed, reasons=reasons)
 
 
@@ -232,24 +231,67 @@ def broken_law(
     The laws that find most come first, and the first failure ends the search.
     """
     bench = Bench(q)
+    _first_call(bench)
     strongest = sorted(LAWS, key=lambda law: law.check.__module__ != "refnet.laws.exact")
     tried = [law for law in strongest if not law.unknown(bench)]
+    names = [law.name for law in tried]
     for law in tried:
         if isinstance(_enumerated(law, bench), Counterexample):
             return law.name
+    if seen := afterwards(bench, names):
+        return next(iter(seen))
     for law in tried:
         if isinstance(_among_drawn(law, bench, seed, max_examples), Counterexample):
             return law.name
-    return None
+    return next(iter(afterwards(bench, names)), None)
 
 
-def _probe(bench: Bench) -> bytes | None:
-    """What the quantizer says to some plain reals, to be compared at the end."""
+def _first_call(bench: Bench) -> None:
+    """Some plain reals, the first that the quantizer is ever asked; asked again at the end."""
     if bench.q.quantize is None:
-        return None
+        return
     row = np.array([0.0, 0.3, -0.3, 1.0, -1.0, 2.7, -9.0, 50.0], dtype=bench.q.float_types[-1])
-    try:
-        got = bench.bound(bench.first_params()[0]).ask(np.tile(row, (bench.q.channels, 1)))
-    except Broken as broken:
-        return str(broken).encode()
-    return got.tobytes()
+    with np.errstate(all="ignore"), warnings.catch_warnings(), contextlib.suppress(Broken):
+        warnings.simplefilter("ignore")
+        bench.bound(bench.first_params()[0]).ask(np.tile(row, (bench.q.channels, 1)))
+
+
+def afterwards(bench: Bench, passed: Sequence[str]) -> dict[str, Counterexample]:
+    """What the calls of all laws showed beside what they were made for; of laws that passed."""
+    watch, found = bench.watch, {}
+    laws = {"quantize": "pure", "dequantize": "pure", "grad": "gradient_elementwise"}
+    for role, law in laws.items():
+        if role in watch.spoilt and law in passed:
+            found[law] = Counterexample(detail=watch.spoilt[role], case=Case())
+    if "code_dtype" in passed:
+        for kind, seen in watch.dtypes.items():
+            if kind != np.dtype(bench.q.code_dtype):
+                detail = f"dtype {kind} of codes of {seen}, declared {bench.q.code_dtype}"
+                found["code_dtype"] = Counterexample(detail=detail, case=Case())
+    if "repeatable" in passed and (again := _asked_again(bench)) is not None:
+        found["repeatable"] = again
+    return found
+
+
+def _asked_again(bench: Bench) -> Counterexample | None:
+    """The first of the kept calls whose answer is another one now."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for asked in list(bench.watch.asked):
+            try:
+                got = bench.bound(asked.params).codes(asked.x)
+            except Broken as broken:
+                return Counterexample(detail=f"at the end of all laws {broken}", case=Case())
+            places = np.argwhere(got != asked.codes)
+            if len(places):
+                place = tuple(places[0])
+                detail = (
+                    f"at the end of all laws x = {real(asked.x[place])} has code {got[place]}, "
+                    f"before {asked.codes[place]}"
+                )
+                case = Case(params=asked.params, arrays={"x": asked.x.reshape(1, -1)})
+                return Counterexample(
+                    detail=detail, case=case, value=float(asked.x[place]), got=int(got[place]),
+                    right=(int(asked.codes[place]),),
+                )
+    return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from refnet.laws import arrangement, elementary, exact, fits, gradient, integers, invariance
 from refnet.laws import bench as cases
-from refnet.laws import elementary, exact, fits, gradient, integers, invariance
 from refnet.laws import integer_cases as numbers
 from refnet.laws.law import (
     Law,
@@ -93,15 +93,15 @@ LAWS: tuple[Law, ...] = (
         reaches="scales taken from the batch, codes that depend on neighbours",
     ),
     Law(
-        clause="8.3.2", check=invariance.size, needs=("quantize",), cases=cases.one_large,
+        clause="8.3.2", check=arrangement.size, needs=("quantize",), cases=cases.one_large,
         reaches="remainders of vector loops, buffers of fixed size",
     ),
     Law(
-        clause="8.3.3", check=invariance.shape, needs=("quantize",), cases=cases.few_points,
+        clause="8.3.3", check=arrangement.shape, needs=("quantize",), cases=cases.few_points,
         reaches="arrays without an axis, empty arrays, scales broadcast along an axis",
     ),
     Law(
-        clause="8.3.4", check=invariance.layout, needs=("quantize",), cases=cases.few_points,
+        clause="8.3.4", check=arrangement.layout, needs=("quantize",), cases=cases.few_points,
         reaches="raw memory read in place order, writing to read-only arrays",
     ),
     Law(
