@@ -1,8 +1,8 @@
 """Convolutions one after the other on maps that lie place after place, a band of rows at a time.
 
-A layer that a decomposition left is a chain: 1x1, grouped kxk, 1x1. Its maps between are narrow but
-long; written as a whole they would leave the cache before the next convolution reads them. So each
-convolution runs just far enough ahead for the next:
+A layer that a decomposition left is a chain: 1x1, grouped kxk, 1x1. Large maps, written as a whole,
+would leave the caches before the next convolution reads them. So each convolution runs just far
+enough ahead for the next:
 
     for each band of the last output:
         for link in chain:                  rows not yet there that the next one needs
@@ -29,8 +29,10 @@ from refnet.kernels.places import Bytes, Maps
 from refnet.kernels.tiers import Tier, current
 from refnet.program import INT8, UINT8, Conv, IntArray, IntType, Requantize, TensorType
 
-#: Bytes that a band writes to the maps between links: half of a small second cache.
-_BAND_BYTES = 2**17
+#: Bytes of all maps up to which they are written as a whole: a third cache holds them well.
+_WHOLE_BYTES = 8_000_000
+#: Places of a band otherwise; with fewer the weights, which each band reads, cost more than maps.
+_BAND_PLACES = 784
 
 
 class _Buffers(threading.local):
@@ -118,9 +120,9 @@ class Chain:
 
     def _band_rows(self) -> int:
         """Rows of the last output in a band."""
-        size = sum(link.target.image_bytes for link in self.links[:-1])
-        height = self.target.size[0]
-        return height if size <= 2 * _BAND_BYTES else max(1, height * _BAND_BYTES // size)
+        height, width = self.target.size
+        size = sum(maps.image_bytes for maps in [self.source, *self._targets()])
+        return height if size <= _WHOLE_BYTES else -(-_BAND_PLACES // width)
 
     def _between(self, images: int) -> list[Bytes]:
         held = self._buffers.held
