@@ -16,7 +16,8 @@ around the map, so every tap is an address:
             ending(acc)                               to the output, see ``endings``
 
 An ``Arithmetic`` says what a is (one word in all lanes, one for each half, or one for each lane)
-and what the last line means. All addresses are integers, all offsets are in bytes, and nothing is checked here.
+and what the last line means. All addresses are integers, all offsets are in bytes, and nothing is
+checked here.
 """
 
 from __future__ import annotations
