@@ -158,9 +158,11 @@ def _convolve(chain: Chain) -> Step:
 
 
 def _linear(layer: Linear) -> Step:
-    weight = np.ascontiguousarray(layer.weight.numpy().T, dtype=np.float32)
-    bias = 0 if layer.bias is None else layer.bias.numpy().astype(np.float32)
-    return lambda y: y @ weight + bias
+    """A convolution of one place: its sums have one order, whatever the batch is."""
+    bias = None if layer.bias is None else layer.bias.numpy()
+    w = layer.weight.numpy()[:, :, None, None]
+    convolve = _convolve(float_chain([FloatConv(op=Conv(), w=w, b=bias)], (1, 1)))
+    return lambda y: convolve(y[:, None, None, :])[:, 0, 0, :]
 
 
 def _pool(layer: MaxPool2d | AvgPool2d, join: np.ufunc, outside: float) -> Step:
