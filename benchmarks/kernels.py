@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kernel_suites import blockterms, convolutions, matrices, timing
+from kernel_suites import blockterms, convolutions, matrices, networks, timing
 from solvers import table
 
 #: Every suite: its shapes, and the function that measures one.
@@ -27,6 +27,7 @@ SUITES: dict[str, tuple[tuple[str, ...], Any]] = {
     "gemm": (matrices.GEMM, matrices.run),
     "gemv": (matrices.GEMV, matrices.run),
     "conv": (convolutions.SHAPES, convolutions.run),
+    "resnet18": (networks.SHAPES, networks.measure),
     "blockterm": (blockterms.SHAPES, blockterms.run),
 }
 
