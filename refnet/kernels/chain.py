@@ -65,6 +65,8 @@ class Chain:
     """``chain(data, images, out)`` reads maps laid as ``source`` and writes the last target's."""
 
     links: tuple[Link, ...]
+    #: Rows of the last output in a band; all of them where maps are written as a whole.
+    band_rows: int
     _buffers: _Buffers = field(default_factory=_Buffers)
 
     @property
@@ -80,7 +82,7 @@ class Chain:
     def __call__(self, data: Bytes, images: int, out: Bytes) -> None:
         """Carry out the links; threads may share the chain."""
         between = self._between(images)
-        rows = self._band_rows()
+        rows = self.band_rows
         if rows >= self.target.size[0]:
             whole = [(0, link.target.size[0]) for link in self.links]
             self._rows(data, images, [*between, out], whole)
@@ -118,12 +120,6 @@ class Chain:
             needed.append(link.rows_read(needed[-1]))
         return needed[::-1]
 
-    def _band_rows(self) -> int:
-        """Rows of the last output in a band."""
-        height, width = self.target.size
-        size = sum(maps.image_bytes for maps in [self.source, *self._targets()])
-        return height if size <= _WHOLE_BYTES else -(-_BAND_PLACES // width)
-
     def _between(self, images: int) -> list[Bytes]:
         held = self._buffers.held
         if images not in held:
@@ -144,7 +140,14 @@ def _chain(
         if i + 1 < len(layers):
             target = layers[i + 1].windows.maps
         links.append(Link(ready=ready, target=target, ending=ending, fill=fill))
-    return Chain(links=tuple(links))
+    return Chain(links=tuple(links), band_rows=_band_rows(links))
+
+
+def _band_rows(links: Sequence[Link]) -> int:
+    maps = [links[0].ready.windows.maps, *(link.target for link in links)]
+    height, width = maps[-1].size
+    size = sum(each.image_bytes for each in maps)
+    return height if size <= _WHOLE_BYTES else -(-_BAND_PLACES // width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
