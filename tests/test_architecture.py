@@ -18,8 +18,8 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "refnet.program": (set(), set()),
     "refnet.compiled": (set(), {"numba"}),
     "refnet.kernels": ({"refnet.compiled", "refnet.program"}, {"numba", "llvmlite"}),
-    # The solvers of chapter 06 are reached inside the functions that ask them.
-    "refnet.vectors": ({"refnet.methods", "refnet.program", "refnet.quant"}, set()),
+    # The solvers of chapter 06, and onnx, are reached inside the functions that ask them.
+    "refnet.vectors": ({"refnet.methods", "refnet.program", "refnet.quant"}, {"onnx"}),
     # A counterexample is saved as a vector, and a process is asked as one.
     "refnet.laws": ({"refnet.program", "refnet.vectors"}, {"hypothesis", "pytest"}),
     "refnet.autograd": (set(), set()),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from refnet.vectors.findings import CheckReport as CheckReport
+from refnet.vectors.findings import Difference as Difference
+from refnet.vectors.findings import Failure as Failure
+from refnet.vectors.findings import clean
 from refnet.vectors.functions import Implementation, Outputs
 from refnet.vectors.lookalikes import LOOKALIKES
 from refnet.vectors.record import REAL, Array, Vector, VectorError
@@ -17,102 +19,6 @@ from refnet.vectors.reference import Unsupported, Unusable
 
 #: How many differing coordinates a failure lists.
 LISTED = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One element: where, what the vector says, what came."""
-
-    coordinates: tuple[int, ...]
-    expected: int | str
-    actual: int | str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A vector that does not pass.
-
-    ``kind`` is ``differs``, ``refused`` (no answer where one must come), ``accepted`` (an answer
-    where none may come) or ``broken`` (no usable answer: a crash, a timeout, garbage). ``array``
-    names the first array that differs, intermediates first; ``lookalikes`` are those that answer
-    the same.
-    """
-
-    id: str
-    op: str
-    clauses: tuple[str, ...]
-    kind: str
-    array: str
-    detail: str
-    differences: tuple[Difference, ...]
-    differing: int
-    lookalikes: tuple[str, ...]
-    comment: str
-
-    def line(self) -> str:
-        """The failure in one line."""
-        text = f"{self.id} [{', '.join(self.clauses)}] {self.kind}: {self.detail}"
-        if self.lookalikes:
-            text += f"; equals {', '.join(self.lookalikes)}"
-        return text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckReport:
-    """What came of a check: ids that passed, failures, and ids that were not run and why."""
-
-    passed: tuple[str, ...]
-    failures: tuple[Failure, ...]
-    unsupported: tuple[tuple[str, str], ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every vector that was run passed."""
-        return not self.failures
-
-    def diagnosis(self) -> tuple[tuple[str, int], ...]:
-        """Look-alikes with the number of failing vectors whose output they give, most first."""
-        seen = Counter(name for f in self.failures for name in f.lookalikes)
-        return tuple(sorted(seen.items(), key=lambda item: (-item[1], item[0])))
-
-    def lines(self) -> list[str]:
-        """The report as text: failures with their coordinates, the diagnosis, the totals."""
-        out = []
-        for failure in self.failures:
-            out.append(failure.line())
-            out += [
-                f"    {failure.array}{list(d.coordinates)}: expected {d.expected}, got {d.actual}"
-                for d in failure.differences
-            ]
-            out.append(f"    {failure.comment}")
-        for name, number in self.diagnosis():
-            out.append(
-                f"your output equals look-alike {name} on {number} of {len(self.failures)} "
-                f"failing vectors: {_MEANINGS[name]}"
-            )
-        total = f"{len(self.passed)} passed, {len(self.failures)} failed"
-        out.append(total + f", {len(self.unsupported)} not supported")
-        return out
-
-    def plain(self) -> dict[str, Any]:
-        """The report as JSON."""
-        records = []
-        for f in self.failures:
-            record = {n: getattr(f, n) for n in Failure.__dataclass_fields__}
-            record["differences"] = [
-                {n: getattr(d, n) for n in Difference.__dataclass_fields__} for d in f.differences
-            ]
-            records.append(record)
-        return {
-            "ok": self.ok,
-            "passed": list(self.passed),
-            "failures": records,
-            "unsupported": [list(u) for u in self.unsupported],
-            "diagnosis": [list(d) for d in self.diagnosis()],
-        }
-
-
-_MEANINGS = {lookalike.name: lookalike.meaning for lookalike in LOOKALIKES}
 
 
 def _element(array: NDArray[Any], place: tuple[int, ...], real: bool) -> int | str:
@@ -123,7 +29,11 @@ def _element(array: NDArray[Any], place: tuple[int, ...], real: bool) -> int | s
 def compare(want: Array, got: Any) -> tuple[str, tuple[Difference, ...], int]:
     """(what is wrong or "", first differences, their number) between an array and an answer."""
     real = want.type == REAL
-    expected, actual = want.array(), np.asarray(got)
+    expected = want.array()
+    try:
+        actual = np.asarray(got)
+    except Exception as error:
+        return f"{want.name} is no array: {type(error).__name__}", (), 0
     if actual.dtype.kind not in ("f" if real else "iu") and actual.size:
         return f"{want.name} holds {actual.dtype}, rule {expected.dtype} integers", (), 0
     if actual.shape != expected.shape:
@@ -165,8 +75,10 @@ def answer(implementation: Implementation, vector: Vector) -> tuple[str, str, Ou
         return "refused", str(error), {}
     except Unusable as error:
         return "broken", str(error), {}
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return "broken", f"{type(error).__name__}: {error}", {}
+    if not isinstance(outputs, Mapping):
+        return "broken", f"answered {type(outputs).__name__}, rule arrays by name", {}
     return "answered", "", outputs
 
 
@@ -223,12 +135,21 @@ def _failure(vector: Vector, state: str, message: str, outputs: Outputs) -> Fail
         clauses=vector.clauses,
         kind=kind,
         array=array,
-        detail=detail,
+        detail=clean(detail),
         differences=differences,
         differing=number,
         lookalikes=() if kind == "broken" else _alike(vector, state, outputs),
         comment=vector.comment,
     )
+
+
+def _known(names: Iterable[str], vectors: Iterable[Vector]) -> set[str]:
+    """``names`` of capabilities; one that no vector needs is a mistake and refused."""
+    named = set(names)
+    unknown = named - {c for v in vectors for c in v.capabilities} if named else set()
+    if unknown:
+        raise VectorError(f"no vector needs the capability {', '.join(sorted(unknown))}")
+    return named
 
 
 def select(
@@ -237,15 +158,21 @@ def select(
     tier: str | None = None,
     ops: Iterable[str] = (),
     without: Iterable[str] = (),
+    having: Iterable[str] = (),
 ) -> list[Vector]:
-    """Vectors of a tier (``core`` is all), of some ops, without some capabilities."""
-    chosen, barred = set(ops), set(without)
+    """Vectors of a tier (``core`` is all), of some ops, without some capabilities.
+
+    ``having`` are all capabilities that there are: what needs any other is left out.
+    """
+    held = list(vectors)
+    chosen, barred, owned = set(ops), _known(without, held), _known(having, held)
     return [
         v
-        for v in vectors
+        for v in held
         if (tier in (None, "core") or v.tier == tier)
         and (not chosen or v.op in chosen)
         and not barred & set(v.capabilities)
+        and (not owned or owned >= set(v.capabilities))
     ]
 
 
@@ -253,14 +180,15 @@ def check(
     vectors: Iterable[Vector],
     implementation: Implementation,
     *,
+    expected: Mapping[str, str] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> CheckReport:
     """Ask ``implementation`` every vector.
 
     It gets a :class:`Vector` and returns its outputs by name (and intermediates, where it has
     them); it refuses by raising ``ValueError`` and passes by raising :class:`Unsupported`. Any
-    other exception fails the vector. Raises :class:`VectorError` where no vector was run: a check
-    of nothing is not a success.
+    other exception fails the vector. ``expected`` are ids that are known to fail, with reasons.
+    Raises :class:`VectorError` where no vector was run: a check of nothing is not a success.
     """
     passed: list[str] = []
     failures: list[Failure] = []
@@ -268,7 +196,7 @@ def check(
     for done, vector in enumerate(vectors, start=1):
         state, message, outputs = answer(implementation, vector)
         if state == "unsupported":
-            unsupported.append((vector.id, message))
+            unsupported.append((vector.id, clean(message)))
         elif (failure := _failure(vector, state, message, outputs)) is not None:
             failures.append(failure)
         else:
@@ -276,6 +204,11 @@ def check(
         progress(done)
     if not passed and not failures:
         raise VectorError(f"no vector was run ({len(unsupported)} not supported)")
+    reasons = dict(expected or {})
     return CheckReport(
-        passed=tuple(passed), failures=tuple(failures), unsupported=tuple(unsupported)
+        passed=tuple(id for id in passed if id not in reasons),
+        failures=tuple(f for f in failures if f.id not in reasons),
+        unsupported=tuple(unsupported),
+        expected=tuple((f, reasons[f.id]) for f in failures if f.id in reasons),
+        unexpected=tuple(id for id in passed if id in reasons),
     )

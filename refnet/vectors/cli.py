@@ -12,13 +12,19 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from refnet.program.files import is_program, load
 from refnet.vectors.check import check, select
 from refnet.vectors.clauses import read_clauses, specification
-from refnet.vectors.export import FORMATS, arrays_of, export
+from refnet.vectors.expected import read_expected
+from refnet.vectors.export import FORMATS, export_program, export_vector, read_npy, write_whole
 from refnet.vectors.flags import ERRORS, FLAGS
 from refnet.vectors.functions import Implementation
 from refnet.vectors.generate import SCHEMA_NAME, first_difference, write
+from refnet.vectors.golden import MANIFEST, golden_input
+from refnet.vectors.loading import load_implementation
 from refnet.vectors.lookalikes import LOOKALIKES
+from refnet.vectors.onnxfile import NotInOnnx
+from refnet.vectors.outputs import FolderImplementation
 from refnet.vectors.process import ProcessImplementation
 from refnet.vectors.reading import read
 from refnet.vectors.record import TIERS, Vector, VectorError
@@ -42,7 +48,7 @@ def add_arguments(
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_generate(commands.add_parser("generate", help="write the vectors, or compare (--check)"))
     _add_check(commands.add_parser("check", help="check an implementation"), dict(executors or {}))
-    _add_export(commands.add_parser("export", help="convert vectors to .npy, $readmemh, C"))
+    _add_export(commands.add_parser("export", help="convert vectors and programs"))
     _add_explain(commands.add_parser("explain", help="explain a clause, flag or look-alike"))
 
 
@@ -59,6 +65,13 @@ def _add_check(parser: argparse.ArgumentParser, executors: dict[str, MakeExecute
     who = parser.add_mutually_exclusive_group()
     who.add_argument("--sut", metavar="CMD", help="a process: JSON lines on stdin and stdout")
     names = ("reference", *executors)
+    who.add_argument(
+        "--callable", metavar="MODULE:OBJECT", help="a Python function of a vector, or FILE.py:NAME"
+    )
+    who.add_argument(
+        "--outputs", metavar="DIR", type=Path,
+        help="answers as files: ID.NAME.npy, .bin (memory dump), .mem ($writememh), ID.refused",
+    )  # fmt: skip
     who.add_argument("--implementation", choices=names, default="reference")
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds an answer may take")
     parser.add_argument("--tier", choices=TIERS, help="smoke is part of core; default: all")
@@ -67,12 +80,25 @@ def _add_check(parser: argparse.ArgumentParser, executors: dict[str, MakeExecute
         "--without", action="append", default=[], metavar="CAPABILITY",
         help="leave out vectors that need it, such as Conv.dilation or refuse; repeatable",
     )  # fmt: skip
+    parser.add_argument(
+        "--having", action="append", default=[], metavar="CAPABILITY",
+        help="all that the implementation has: leave out what needs anything else; repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--expected-failures", type=Path, metavar="FILE",
+        help="a line an id and its reason; one that passes is an error",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="the report as JSON")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write the report as JUnit XML")
     parser.set_defaults(handler=lambda args: _bounded(lambda a: _check(a, executors), args))
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", type=Path, help="vector files or folders of them")
+    parser.add_argument(
+        "paths", nargs="+", type=Path,
+        help="vector files, folders of them, golden folders, or program files (with --input)",
+    )  # fmt: skip
+    parser.add_argument("--input", type=Path, help="codes of program files: .npy (N, ...)")
     parser.add_argument("--format", choices=tuple(FORMATS), required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder to write into")
     parser.add_argument("--id", action="append", default=[], help="only these ids; repeatable")
@@ -130,10 +156,20 @@ def vectors_in(paths: Sequence[Path]) -> list[Vector]:
 def _check(args: argparse.Namespace, executors: Mapping[str, MakeExecute]) -> int:
     if not 0 < args.timeout <= MOST_SECONDS:
         raise VectorError(f"--timeout {args.timeout:g}: rule (0, {MOST_SECONDS}] seconds")
-    chosen = select(vectors_in(args.paths), tier=args.tier, ops=args.op, without=args.without)
+    held = vectors_in(args.paths)
+    chosen = select(
+        held, tier=args.tier, ops=args.op, without=args.without, having=args.having
+    )
+    args.expected = {}
+    if args.expected_failures is not None:
+        args.expected = read_expected(args.expected_failures, (v.id for v in held))
     if args.sut is not None:
         with ProcessImplementation(args.sut, timeout_seconds=args.timeout) as process:
             return _report(chosen, process, args)
+    if args.callable is not None:
+        return _report(chosen, load_implementation(args.callable), args)
+    if args.outputs is not None:
+        return _report(chosen, FolderImplementation(args.outputs), args)
     if args.implementation == "reference":
         return _report(chosen, reference, args)
     return _report(chosen, executed_by(executors[args.implementation]()), args)
@@ -142,21 +178,39 @@ def _check(args: argparse.Namespace, executors: Mapping[str, MakeExecute]) -> in
 def _report(
     vectors: Sequence[Vector], implementation: Implementation, args: argparse.Namespace
 ) -> int:
-    report = check(vectors, implementation)
+    report = check(vectors, implementation, expected=args.expected)
+    if args.junit is not None:
+        write_whole(args.junit, report.junit().encode())
     print(json.dumps(report.plain(), indent=1) if args.json else "\n".join(report.lines()))
     return 0 if report.ok else 1
 
 
 def _export(args: argparse.Namespace) -> int:
-    held = {v.id: v for v in vectors_in(args.paths)}
+    programs = [p for p in args.paths if (p / MANIFEST).is_file()]
+    files = [p for p in args.paths if p.is_file() and is_program(p)]
+    rest = [p for p in args.paths if p not in programs and p not in files]
+    if (args.input is None) != (not files):
+        raise VectorError("--input are the codes of program files: each needs the other")
+    held = {v.id: v for v in vectors_in(rest)} if rest else {}
     unknown = sorted(set(args.id) - set(held))
     if unknown:
         raise VectorError(f"no vector {', '.join(unknown)}")
-    paths = [
-        path
-        for name in args.id or held
-        for path in export(name, arrays_of(held[name]), args.format, args.out)
-    ]
+    traced = [golden_input(p) for p in programs]
+    traced += [(load(p), read_npy(args.input.read_bytes())) for p in files]
+    paths = [p for t in traced for p in export_program(*t, args.format, args.out)]
+    left_out: list[str] = []
+    for name in args.id or held:
+        try:
+            paths += export_vector(held[name], args.format, args.out)
+        except NotInOnnx as error:
+            # Of many, those that the format cannot say are named; of the ones asked for, refused.
+            if args.id:
+                raise
+            left_out.append(str(error))
+    if not paths:
+        raise VectorError(left_out[0] if left_out else "nothing to export")
+    for line in left_out:
+        print(f"left out: {line}", file=sys.stderr)
     print(json.dumps([str(p) for p in paths]) if args.json else f"{len(paths)} files in {args.out}")
     return 0
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refnet.program import Program, ProgramError, run
-from refnet.program.files import to_bytes
+from refnet.program.files import from_bytes, to_bytes
 from refnet.vectors.check import Difference, compare
 from refnet.vectors.export import npy_bytes, read_npy
 from refnet.vectors.record import GENERATOR, Array, VectorError
@@ -191,6 +191,16 @@ def _expected(folder: Path, program: Program) -> dict[str, Array]:
     if _read(folder / MANIFEST) != _manifest_bytes(program, arrays):
         raise VectorError(f"{folder / MANIFEST}: is not the manifest of the files beside it")
     return {array.name: array for array, _ in arrays}
+
+
+def golden_input(directory: str | os.PathLike[str]) -> tuple[Program, NDArray[Any]]:
+    """The program of a golden folder and the codes that it ran on, after all was verified."""
+    folder = Path(directory)
+    try:
+        program = from_bytes(_read(folder / PROGRAM_FILE))
+    except ProgramError as error:
+        raise VectorError(f"{folder / PROGRAM_FILE}: {error}") from None
+    return program, _expected(folder, program)[program.input].array()
 
 
 def check_golden(

@@ -9,6 +9,8 @@ the order of the requests:
 * ``{"id": ..., "unsupported": "why"}`` where the implementation does not do this.
 
 A process that crashes, hangs or answers something else fails that vector and is started again.
+Where it leaves :data:`MOST_SILENCES` vectors in a row without an answer in time, it is not asked
+the rest, which fail too: a device that is dead must not hold the run for hours.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ import queue
 import shlex
 import signal
 import subprocess
-import tempfile
 import threading
 from types import TracebackType
 from typing import IO, Any, cast
@@ -35,6 +36,10 @@ from refnet.vectors.reference import Unsupported, Unusable
 
 #: Longest answer that is read, in bytes.
 LINE_LIMIT = 2**26
+#: So many vectors in a row without an answer in time, and the process is given up.
+MOST_SILENCES = 10
+#: How many of the last bytes of standard error are kept.
+_KEPT_BYTES = 4096
 #: How often, 50 ms apart, the reader of a killed process is given room to end.
 _STOP_TRIES = 20
 
@@ -116,7 +121,9 @@ class ProcessImplementation:
         self._timeout = timeout_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[bytes] = queue.Queue(maxsize=4)
-        self._errors: IO[bytes] | None = None
+        self._errors = bytearray()
+        self._tail: threading.Thread | None = None
+        self._silences = 0
 
     def __enter__(self) -> ProcessImplementation:
         """Start the process; raises :class:`VectorError` where that cannot be done."""
@@ -132,15 +139,18 @@ class ProcessImplementation:
         self._stop()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _stop
         pipe = subprocess.PIPE
         try:
             process = subprocess.Popen(
-                self._command, stdin=pipe, stdout=pipe, stderr=self._errors, start_new_session=True
+                self._command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
             )
-        except OSError as error:
-            self._stop()
-            raise VectorError(f"cannot run {self._command[0]!r}: {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise VectorError(f"cannot run {self._command[0]!r}: {why}") from None
+        self._errors = bytearray()
+        tail = (process.stderr, self._errors)
+        self._tail = threading.Thread(target=_keep_tail, args=tail, daemon=True)
+        self._tail.start()
         self._lines = queue.Queue(maxsize=4)
         threading.Thread(target=_pump, args=(process.stdout, self._lines), daemon=True).start()
         return process
@@ -157,25 +167,24 @@ class ProcessImplementation:
                     break
                 with contextlib.suppress(queue.Empty):
                     self._lines.get(timeout=0.05)
-        if self._errors is not None:
-            self._errors.close()
-        self._process = self._errors = None
+            cast(threading.Thread, self._tail).join(timeout=1)
+        self._process = None
 
     def _ended(self) -> BrokenProcess:
         """The error of a process that said no more, with its last words; the next one is new."""
         process = cast("subprocess.Popen[bytes]", self._process)
-        errors = cast(IO[bytes], self._errors)
         try:
             what = f"the process ended with exit code {process.wait(timeout=1)}"
         except subprocess.TimeoutExpired:
             what = "the process closed its output"
-        errors.seek(0)
-        last = (errors.read().strip().splitlines() or [b""])[-1][:200]
         self._stop()
+        last = (bytes(self._errors).strip().splitlines() or [b""])[-1][:200]
         return BrokenProcess(what + (f": {last.decode(errors='replace')}" if last else ""))
 
     def __call__(self, vector: Vector) -> Outputs:
         """Ask the process one vector."""
+        if self._silences >= MOST_SILENCES:
+            raise BrokenProcess(f"not asked, after {MOST_SILENCES} vectors without an answer")
         if self._process is None:
             try:
                 self._process = self._start()
@@ -188,7 +197,9 @@ class ProcessImplementation:
             line = self._lines.get(timeout=self._timeout)
         except queue.Empty:
             self._stop()
+            self._silences += 1
             raise BrokenProcess(f"no answer in {self._timeout:g} s") from None
+        self._silences = 0
         if not line:
             raise self._ended()
         if not line.endswith(b"\n"):
@@ -214,6 +225,14 @@ def _send(stream: IO[bytes], data: bytes) -> None:
     with contextlib.suppress(OSError, ValueError):
         stream.write(data)
         stream.flush()
+
+
+def _keep_tail(stream: IO[bytes], tail: bytearray) -> None:
+    """Read standard error as it comes, so that the process never waits, and keep its end."""
+    with stream, contextlib.suppress(OSError, ValueError):
+        while part := stream.read1(_KEPT_BYTES):  # type: ignore[attr-defined]
+            tail.extend(part)
+            del tail[:-_KEPT_BYTES]
 
 
 def _pump(stream: IO[bytes], lines: queue.Queue[bytes]) -> None:
