@@ -102,7 +102,8 @@ class Direct:
                 (n * size, n * target.image_bytes, self._table(min(most, images - n), target, rows))
                 for n in range(0, images, most)
             ]
-        return self._tables[key]
+        found: list[tuple[int, int, tuple[Int64Array, ...]]] = self._tables[key]
+        return found
 
     def _table(
         self, images: int, target: Maps, rows: tuple[int, int] | None
@@ -117,7 +118,8 @@ class Direct:
             one_place = images * shape[1] * shape[2] == 1
             blocks = self.windows.blocks(self.vectors, one_place=one_place)
             self._tables[key] = places, targets, blocks
-        return self._tables[key]
+        table: tuple[Int64Array, ...] = self._tables[key]
+        return table
 
 
 def step(ready: Direct, dtype: Any, *, flip: int = 0) -> Step:
