@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from refnet.autograd import Tensor, no_grad
 from refnet.kernels.chain import Chain, FloatConv, float_chain
+from refnet.kernels.tile import COMPILED
 from refnet.nn import (
     AvgPool2d,
     Conv2d,
@@ -60,7 +61,7 @@ def compile_network(net: Module, size: tuple[int, int, int]) -> Inference:
     """Make ``net`` ready for images (C, H, W) of ``size``, as it is now and in evaluation mode.
 
     Conv2d, Linear, ReLU, pools, Flatten, Sequential and Residual have steps of their own; any other
-    module runs as it is. Raises ``ValueError`` where an image does not fit the network.
+    module runs as it is, as all do where nothing is compiled. Raises ``ValueError`` where an image does not fit the network.
 
     >>> from refnet.nn.models import vgg_small
     >>> rng = np.random.default_rng(0)
@@ -89,7 +90,7 @@ def _steps(net: Module, x: Tensor) -> list[Step]:
 
     with no_grad():
         for layer in _flat(net):
-            if isinstance(layer, Conv2d):
+            if isinstance(layer, Conv2d) and COMPILED:
                 first = first if convolutions else x.shape
                 convolutions.append(_convolution(layer))
             elif isinstance(layer, ReLU) and convolutions:
@@ -125,7 +126,7 @@ def _step(layer: Module, x: Tensor) -> Step:
             return lambda y: np.maximum(y, np.float32(0))
         case Flatten():
             return lambda y: np.ascontiguousarray(_channels_first(y).reshape(len(y), -1))
-        case Linear():
+        case Linear() if COMPILED:
             return _linear(layer)
         case GlobalAvgPool2d():
             return lambda y: y.mean(axis=(1, 2), keepdims=True)
