@@ -61,7 +61,8 @@ def compile_network(net: Module, size: tuple[int, int, int]) -> Inference:
     """Make ``net`` ready for images (C, H, W) of ``size``, as it is now and in evaluation mode.
 
     Conv2d, Linear, ReLU, pools, Flatten, Sequential and Residual have steps of their own; any other
-    module runs as it is, as all do where nothing is compiled. Raises ``ValueError`` where an image does not fit the network.
+    module runs as it is, as all do where nothing is compiled. Raises ``ValueError`` where an image
+    does not fit the network.
 
     >>> from refnet.nn.models import vgg_small
     >>> rng = np.random.default_rng(0)
