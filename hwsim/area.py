@@ -7,12 +7,9 @@ from dataclasses import dataclass, replace
 from hwsim import energy, sram
 from hwsim.architecture import Architecture, Memory
 from hwsim.technology import area_factor
+from hwsim.units import unit
 
 _HOROWITZ = "Horowitz, ISSCC 2014: 32-bit adder 137 um2, 32-bit multiplier 3495 um2, 45 nm"
-#: um2 of one PE at 45 nm, registers included; of the popcount unit a 64th.
-PE_UM2: dict[str, float] = {
-    "int8": 1271.5, "ternary8": 297.7, "ternary2": 183.8, "popcount": 855.2 / 64,
-}
 #: um2 of a vector lane: an adder, a comparator of the same size, and a multiplier.
 LANE_UM2 = 137 + 137 + 3495.0
 
@@ -41,7 +38,7 @@ def memories(a: Architecture) -> tuple[tuple[str, Memory], ...]:
 
 def pe_um2(a: Architecture) -> float:
     """um2 of all PEs at 45 nm."""
-    return PE_UM2[a.pe] * a.rows * a.columns * a.depth
+    return unit(a.pe).area_um2(a.depth) * a.rows * a.columns
 
 
 def areas(a: Architecture) -> tuple[Area, ...]:
@@ -51,7 +48,7 @@ def areas(a: Architecture) -> tuple[Area, ...]:
     """
     node = energy.table(a.technology).node_nm
     parts = [
-        Area(component="pe", mm2=pe_um2(a) * 1e-6, node_nm=45, source=energy.SYNTHESIS),
+        Area(component="pe", mm2=pe_um2(a) * 1e-6, node_nm=45, source=unit(a.pe).source),
         *(
             Area(component=name, mm2=memory.arrays * sram.area_mm2(memory.array_bytes),
                  node_nm=45, source=sram.CACTI.format("45 nm itrs-hp"))

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hwsim import presets
 from hwsim.report import Report
@@ -51,6 +51,24 @@ def _refuse(message: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="hwsim", description="Cycles and energy of networks on accelerators.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_simulate(commands)
+    _add_compare(commands)
+    published = commands.add_parser(
+        "published", help="published machines: what the model gives, what was published",
+        description="Every figure with its source, the ratio, and what the difference is.",
+    )
+    published.set_defaults(command=_published)
+    published.add_argument("--json", action="store_true", help="print the rows as JSON")
+    archs = commands.add_parser(
+        "archs", help="the named architectures and their sources",
+        description="The architectures that --arch knows by name.",
+    )
+    archs.set_defaults(command=_archs)
+    archs.add_argument("--json", action="store_true", help="print them as JSON")
+    return parser
+
+
+def _add_simulate(commands: Any) -> None:
     sim = commands.add_parser(
         "simulate", help="cost of a workload on an architecture",
         description="Cycles, memory traffic and energy of every layer of a workload.",
@@ -74,26 +92,75 @@ def _parser() -> argparse.ArgumentParser:
         "--codes", metavar="FILE.npy", help="input codes of a program: it is run on them, so that "
         "zeros among the activations are known to architectures that skip them",
     )
+    sim.add_argument("--fuse", action="store_true", help="run chains of layers tile by tile where "
+                     "that saves DRAM traffic; needs a memory for maps")
     sim.add_argument("--json", action="store_true", help="print the report as JSON, not a table")
     sim.add_argument("--csv", metavar="PATH", help="also write a CSV, one line a layer")
     sim.add_argument("--plot", metavar="PATH",
                      help="also write bars of every layer (.png, .svg, .pdf)")
     sim.add_argument("--roofline", metavar="PATH",
                      help="also write a roofline (.png, .svg, .pdf)")
-    archs = commands.add_parser(
-        "archs", help="the named architectures and their sources",
-        description="The architectures that --arch knows by name.",
+
+
+def _add_compare(commands: Any) -> None:
+    parser = commands.add_parser(
+        "compare", help="latency, energy and area of workloads on several machines",
+        description="Kinds of PE are brought to the area, or to the bits of operands a clock, of "
+        "the first architecture that is named, on its memories.",
     )
-    archs.set_defaults(command=_archs)
-    archs.add_argument("--json", action="store_true", help="print them as JSON")
-    return parser
+    parser.set_defaults(command=_compare)
+    parser.add_argument("workloads", nargs="+", metavar="PROGRAM_OR_TOPOLOGY")
+    parser.add_argument("--arch", required=True, metavar="A,B,C",
+                        help="presets, TOML files, or kinds of PE (int8, ternary2-dot, ...)")
+    parser.add_argument("--equal", choices=("area", "bandwidth"), default="area",
+                        help="what kinds of PE share with the first architecture (default area)")
+    parser.add_argument("--as", dest="methods", metavar="METHOD", action="append",
+                        help="a topology as this method would make it, 'none' for as it is; may be "
+                        "repeated")
+    parser.add_argument("--json", action="store_true", help="print JSON, not a table")
+    parser.add_argument("--csv", metavar="PATH", help="also write a CSV, one line a pair")
+    parser.add_argument("--plot", metavar="PATH",
+                        help="also write energy against latency (.png, .svg, .pdf)")
 
 
-def _simulate(options: argparse.Namespace) -> None:
-    for name in ("plot", "roofline"):
+def _compare(options: argparse.Namespace) -> None:
+    from hwsim.compare import compare, machines
+    from hwsim.shapes import Shape, as_method
+
+    _check_figures(options, "plot")
+    workloads = []
+    for path in options.workloads:
+        workload = load(path)
+        workloads += [workload if text == "none" else as_method(workload, Shape.parse(text))
+                      for text in options.methods or ["none"]]
+    found = compare(workloads, machines(options.arch.split(","), options.equal))
+    if options.csv is not None:
+        _write(options.csv, lambda path: _save_text(path, found.to_csv()))
+    if options.plot is not None:
+        from hwsim import plot
+
+        format = Path(options.plot).suffix.lower()[1:]
+        _write(options.plot, lambda path: plot.compared(found, path, format=format))
+    sys.stdout.write(found.to_json() if options.json else found.to_table())
+
+
+def _published(options: argparse.Namespace) -> None:
+    from hwsim.published import rows, to_table
+
+    found = rows()
+    text = json.dumps([row.as_dict() for row in found], indent=2) + "\n"
+    sys.stdout.write(text if options.json else to_table(found))
+
+
+def _check_figures(options: argparse.Namespace, *names: str) -> None:
+    for name in names:
         target = getattr(options, name)
         if target is not None and Path(target).suffix.lower() not in _FIGURES:
             raise ValueError(f"--{name} {target}: rule a name that ends in {', '.join(_FIGURES)}")
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    _check_figures(options, "plot", "roofline")
     if options.compat is not None:
         _compatible(options)
         return
@@ -110,7 +177,12 @@ def _simulate(options: argparse.Namespace) -> None:
         from hwsim.shapes import Shape, as_method
 
         workload = as_method(workload, Shape.parse(options.method))
-    report = simulate(workload, architecture)
+    if options.fuse:
+        from hwsim.fusion import simulate_fused
+
+        report = simulate_fused(workload, architecture)
+    else:
+        report = simulate(workload, architecture)
     if options.csv is not None:
         _write(options.csv, lambda path: _save_text(path, report.to_csv()))
     for name in ("plot", "roofline"):
@@ -125,7 +197,8 @@ def _compatible(options: argparse.Namespace) -> None:
     if options.config is None:
         raise ValueError(f"--compat {options.compat}: rule a SCALE-Sim configuration by --config")
     for flag, value in (("arch", options.arch), ("csv", options.csv), ("plot", options.plot),
-                        ("as", options.method), ("codes", options.codes)):
+                        ("as", options.method), ("codes", options.codes),
+                        ("fuse", options.fuse or None)):
         if value is not None:
             raise ValueError(f"--compat {options.compat}: rule no --{flag}")
     run = simulate(options.workload, options.config, kind=options.topology or "conv")
@@ -174,10 +247,10 @@ def _umask() -> int:
 
 def _archs(options: argparse.Namespace) -> None:
     if options.json:
-        known = [architecture.as_dict() for architecture in presets.PRESETS]
+        known = [architecture.as_dict() for architecture in presets.EVERY]
         sys.stdout.write(json.dumps(known, indent=2) + "\n")
         return
-    for a in presets.PRESETS:
+    for a in presets.EVERY:
         sizes = {"input": a.input, "weights": a.weights, "output": a.output, "maps": a.maps}
         memories = ", ".join(f"{name} {memory.bytes // 1024} KiB"
                              for name, memory in sizes.items() if memory is not None)

@@ -20,9 +20,9 @@ from hwsim.checks import ceil_div
 from hwsim.counts import Counts
 from hwsim.sram import CACTI
 from hwsim.technology import area_factor, energy_factor
+from hwsim.units import unit
 
 HOROWITZ = "Horowitz, ISSCC 2014, table of 45 nm operations"
-SYNTHESIS = "Yosys 0.23 on a Nangate 45 nm library, random operands, no wires, run for this project"
 ALADDIN = "Aladdin 40 nm library at 1 ns: register, 0.009 pJ a bit"
 
 
@@ -83,13 +83,6 @@ def _logic(name: str, unit: str, pj: float, volts: float, source: str) -> Price:
 
 #: Published prices of logic, each at its own node and supply.
 LOGIC: tuple[Price, ...] = (
-    _logic("pe int8", "MAC, 32-bit sum, registers included", 1.862, 1.1, SYNTHESIS),
-    _logic("pe ternary8", "ternary x 8 bit MAC, 24-bit sum, registers included", 0.801, 1.1,
-           SYNTHESIS),
-    _logic("pe ternary2", "ternary x 2 bit MAC, 16-bit sum, registers included", 0.458, 1.1,
-           SYNTHESIS),
-    _logic("pe popcount", "bit product, a 64th of a 64-bit AND-popcount with shift-accumulate",
-           1.154 / 64, 1.1, SYNTHESIS),
     Price(name="register", unit="bit written", pj=0.009, node_nm=40, voltage_v=None,
           source=ALADDIN),
     _logic("addition", "32-bit addition", 0.1, 0.9, HOROWITZ),
@@ -148,9 +141,19 @@ class EnergyTable:
                 return price.moved(self.node_nm, self.voltage_v)
         raise ValueError(f"price {name!r}: exist {', '.join(p.name for p in LOGIC)}")
 
-    def idle(self, pe: str) -> Price:
+    def pe(self, kind: str, lanes: int = 1) -> Price:
+        """The price of a busy clock of a PE with so many lanes [7d.1]."""
+        known = unit(kind)
+        each = "busy clock of a PE" if lanes == 1 else f"busy clock of a PE of {lanes} lanes"
+        price = Price(
+            name=f"pe {kind}", unit=f"{each}, registers included", pj=known.energy_fj(lanes) / 1e3,
+            node_nm=45, voltage_v=known.voltage_v, source=known.source,
+        )
+        return price.moved(self.node_nm, self.voltage_v)
+
+    def idle(self, pe: str, lanes: int = 1) -> Price:
         """The price of a clock in which a PE has nothing to do: that of its registers' clock."""
-        busy = self.logic(f"pe {pe}")
+        busy = self.pe(pe, lanes)
         known = "measured" if pe == "ternary2" else "share as in PE ternary2: assumed"
         return replace(busy, name=f"idle {pe}", unit="idle PE and clock", pj=busy.pj * IDLE_SHARE,
                        source=f"{busy.source}; clock 137 of 458 fJ, {known}")

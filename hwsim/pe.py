@@ -173,6 +173,8 @@ KINDS: tuple[ProcessingElement, ...] = (
     ),
     _lanes("int8-dot", "parallel", 8, 8, 32, 3,
            "lanes of 8 x 8 bit multipliers, adder tree, one 32-bit accumulator"),
+    _lanes("int16-dot", "parallel", 16, 16, 48, 3,
+           "lanes of 16 x 16 bit multipliers, adder tree, one 48-bit accumulator"),
     _lanes("int4-dot", "parallel", 4, 4, 16, 3,
            "lanes of 4 x 4 bit multipliers, adder tree, one 16-bit accumulator"),
     _lanes("ternary8-dot", "parallel", 8, 2, 24, 3,

@@ -11,6 +11,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from hwsim.compare import Comparison
 from hwsim.report import LayerReport, Report
 
 _CYCLE_PARTS = (
@@ -108,6 +109,38 @@ def roofline(report: Report, path: str | os.PathLike[str], *, format: str = "png
     axes.set_axisbelow(True)
     figure.suptitle(f"{report.workload} on {a.name}: a point is a layer, its area the share of "
                     "the clocks", fontsize=10)
+    _save(figure, path, format)
+
+
+_COLOURS = ("#343a40", "#30638e", "#2e7d5b", "#d1495b", "#edae49", "#7b4b94", "#6c757d", "#a9c5df")
+_MARKERS = "osD^vP*X<>hp"
+
+
+def compared(found: Comparison, path: str | os.PathLike[str], *, format: str = "png") -> None:
+    """Write energy against latency: a colour a workload, a mark a machine, bars for the range."""
+    figure = Figure(figsize=(8.5, 5.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    workloads = list(dict.fromkeys(cost.workload for cost in found.costs))
+    machines = list(dict.fromkeys(cost.machine for cost in found.costs))
+    for cost in found.costs:
+        colour = _COLOURS[workloads.index(cost.workload) % len(_COLOURS)]
+        x, y = cost.seconds * 1e3, cost.energy_pj / 1e9
+        low, high = (abs(end / 1e9 - y) for end in (cost.energy_low_pj, cost.energy_high_pj))
+        axes.errorbar([x], [y], yerr=[[low], [high]], color=colour, linewidth=0.8, alpha=0.5)
+        axes.plot([x], [y], _MARKERS[machines.index(cost.machine) % len(_MARKERS)], color=colour,
+                  markersize=7, markeredgecolor="white", markeredgewidth=0.5)
+    axes.set(xscale="log", yscale="log", xlabel="latency, ms", ylabel="energy, mJ")
+    for name, colour in zip(workloads, _COLOURS, strict=False):
+        axes.plot([], [], "s", color=colour, label=name)
+    for name, mark in zip(machines, _MARKERS, strict=False):
+        axes.plot([], [], mark, color="#adb5bd", label=name)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(linewidth=0.4, alpha=0.5, which="both")
+    axes.set_axisbelow(True)
+    figure.suptitle("below and to the left is better; bars: what energies may be off by",
+                    fontsize=10)
     _save(figure, path, format)
 
 

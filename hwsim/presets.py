@@ -11,6 +11,7 @@ import os
 from dataclasses import replace
 
 from hwsim.architecture import Architecture, Dram, Memory
+from hwsim.lowbit import LOW_BIT
 
 _KB = 1024
 
@@ -105,13 +106,16 @@ PRESETS: tuple[Architecture, ...] = (
     TPU_V1_FULL, SCALE_SIM_32X32_OS, SCALE_SIM_32X32_WS, SCALE_SIM_32X32_IS,
 )
 
+#: These, and the published low-bit machines, some of which take ternary codes alone.
+EVERY: tuple[Architecture, ...] = (*PRESETS, *LOW_BIT)
+
 
 def find(name: str) -> Architecture:
     """The preset of this name; raises ``ValueError`` listing those that exist."""
-    for preset in PRESETS:
+    for preset in EVERY:
         if preset.name == name:
             return preset
-    raise ValueError(f"architecture {name!r}: exist {', '.join(p.name for p in PRESETS)}")
+    raise ValueError(f"architecture {name!r}: exist {', '.join(p.name for p in EVERY)}")
 
 
 def resolve(name: str) -> Architecture:

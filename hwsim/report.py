@@ -103,7 +103,8 @@ class LayerReport:
 class Report:
     """A workload on an architecture.
 
-    ``prices`` are those the energies were made with, ``areas`` the parts of the chip.
+    ``prices`` are those the energies were made with, ``areas`` the parts of the chip, ``chains``
+    the layers that were fused (:class:`hwsim.fusion.Chain`).
     """
 
     workload: str
@@ -111,6 +112,7 @@ class Report:
     layers: tuple[LayerReport, ...]
     prices: tuple[Price, ...]
     areas: tuple[Area, ...]
+    chains: tuple[Any, ...] = ()
 
     @property
     def total_cycles(self) -> int:
@@ -162,6 +164,7 @@ class Report:
             "area_mm2": self.area_mm2,
             "area_by_component_mm2": self.area_by_component_mm2,
             "layers": [layer.as_dict() for layer in self.layers],
+            **({"chains": [chain.as_dict() for chain in self.chains]} if self.chains else {}),
             "prices": [
                 {
                     "name": p.name, "pj": p.pj, "unit": p.unit, "node_nm": p.node_nm,
@@ -232,6 +235,7 @@ class Report:
         )
         areas = ", ".join(f"{n} {mm2:.4g}" for n, mm2 in self.area_by_component_mm2.items())
         return [
+            *(f"fused {chain}" for chain in self.chains),
             *map(_skipping_note, (layer for layer in self.layers if layer.skipping is not None)),
             f"time {self.seconds * 1e3:.4g} ms, energy {total / 1e6:.4g} uJ: {shares}",
             f"area {self.area_mm2:.4g} mm2: {areas}",

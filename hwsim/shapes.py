@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from hwsim.checks import whole
 from hwsim.layers import Gemm, Layer, Operand, Vector, Window, Workload
@@ -77,10 +78,18 @@ def as_method(workload: Workload, shape: Shape) -> Workload:
             layer = _in_codes(layer, first=layer is products[0], last=layer is products[-1])
         if inside:
             assert isinstance(layer, Gemm)
-            layers += make(layer, shape)
+            layers += _linked(list(make(layer, shape)))
         else:
             layers.append(layer)
     return Workload(name=f"{workload.name} as {shape.method}", layers=tuple(layers))
+
+
+def _linked(parts: list[Layer]) -> list[Layer]:
+    """Parts of one layer: a product reads the one before it, and nobody else does."""
+    products = [part.name for part in parts if isinstance(part, Gemm)]
+    before = dict(pairwise(reversed(products)))
+    return [replace(part, reads=(before[part.name],)) if part.name in before else part
+            for part in parts]
 
 
 def _codes(operand: Operand) -> Operand:

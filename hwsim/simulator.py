@@ -20,7 +20,7 @@ from hwsim.counts import Activity, Counts, Problem
 from hwsim.energy import EnergyTable, Price, Tariff
 from hwsim.lanes import Whole, smaller
 from hwsim.layers import Gemm, Layer, Vector, Workload
-from hwsim.mapping import problem
+from hwsim.mapping import Mapping, problem
 from hwsim.report import LayerReport, Report
 from hwsim.traffic import Traffic, choose, stall_cycles
 
@@ -31,12 +31,12 @@ def simulate(workload: Workload, architecture: Architecture) -> Report:
     Raises ``ValueError`` naming the layer, what was seen and the rule where the PEs cannot
     multiply its operands.
     """
-    prices, kept = tariffs(architecture), _kept(workload, architecture)
+    prices, kept = tariffs(architecture), kept_maps(workload, architecture)
 
     def cost(layer: Layer) -> LayerReport:
-        stays = kept.get(layer.name, _Kept())
+        stays = kept.get(layer.name, Kept())
         if isinstance(layer, Gemm):
-            return _gemm(layer, architecture, stays, prices)
+            return gemm_report(layer, architecture, stays, prices)
         return _vector(layer, architecture, stays, prices)
 
     return Report(
@@ -51,14 +51,9 @@ def simulate(workload: Workload, architecture: Architecture) -> Report:
 def tariffs(architecture: Architecture) -> tuple[Tariff, ...]:
     """Every line of the bill of this architecture: which count pays which price."""
     table = energy.table(architecture.technology)
-    depth = architecture.depth
-    pe = Tariff(
-        component="pe", count="pe_operations", times=depth,
-        price=table.logic(f"pe {architecture.pe}"),
-    )
-    idle = Tariff(
-        component="idle", count="pe_idle_cycles", times=depth, price=table.idle(architecture.pe)
-    )
+    kind, lanes = architecture.pe, architecture.depth
+    pe = Tariff(component="pe", count="pe_operations", price=table.pe(kind, lanes))
+    idle = Tariff(component="idle", count="pe_idle_cycles", price=table.idle(kind, lanes))
     moves = ("input_register_write_bits", "weight_register_write_bits", "accumulator_move_bits")
     registers = _each("registers", moves, table.logic("register"))
     pins = ("input_dram_read_bits", "weight_dram_read_bits", "parameter_dram_read_bits",
@@ -102,21 +97,21 @@ def _leakage_tariffs(a: Architecture, table: EnergyTable) -> tuple[Tariff, ...]:
     )
 
 
-class _Kept(NamedTuple):
+class Kept(NamedTuple):
     """Which maps of a layer wait on the chip: that of its input, and the one it writes."""
 
     input: bool = False
     output: bool = False
 
 
-def _kept(workload: Workload, a: Architecture) -> dict[str, _Kept]:
+def kept_maps(workload: Workload, a: Architecture) -> dict[str, Kept]:
     """Maps that stay: read by one layer only, the next that runs, and not larger than half.
 
     Each is decided by itself, so that a larger memory keeps all that a smaller one does [7.4.6].
     """
     running = [x for x in workload.layers if isinstance(x, Gemm) or not x.fused]
     readers = Counter(name for layer in running for name in layer.reads)
-    kept = dict.fromkeys((layer.name for layer in running), _Kept())
+    kept = dict.fromkeys((layer.name for layer in running), Kept())
     if a.maps is None:
         return kept
     for writer, reader in pairwise(running):
@@ -124,18 +119,29 @@ def _kept(workload: Workload, a: Architecture) -> dict[str, _Kept]:
         bits = writer.output.elements * a.element.storage_bits(writer.output.bits)
         if alone and bits <= a.maps.half_bits:
             kept[writer.name] = kept[writer.name]._replace(output=True)
-            kept[reader.name] = _Kept(input=True)
+            kept[reader.name] = Kept(input=True)
     return kept
 
 
-def _gemm(layer: Gemm, a: Architecture, kept: _Kept, prices: tuple[Tariff, ...]) -> LayerReport:
+def gemm_report(
+    layer: Gemm, a: Architecture, kept: Kept, prices: tuple[Tariff, ...]
+) -> LayerReport:
     """A layer on the array, the memory working ahead."""
     p = problem(layer, a)
     found = skipping.skipped(layer, p, a.array) if a.skip != "none" else None
     mapping, moved = choose(layer, p, a, input_on_chip=kept.input)
     activity, moved = _skipping(p, a, found, moved)
+    counts = activity.counts + memory_counts(p, moved, kept) * layer.groups
+    return layer_report(layer, p, a, mapping, activity, counts, prices, found)
+
+
+def layer_report(
+    layer: Gemm, p: Problem, a: Architecture, mapping: Mapping, activity: Activity,
+    counts: Counts, prices: tuple[Tariff, ...], found: skipping.Skipped | None = None,
+) -> LayerReport:
+    """The report of a product from its clocks and the counts of its traffic: stalls and prices."""
     idle = activity.cycles * a.rows * a.columns - activity.counts.pe_operations
-    counts = activity.counts + _memory_counts(p, moved, kept) * layer.groups + Counts(
+    counts = counts + Counts(
         parameter_dram_read_bits=layer.parameter_bits, additions=layer.additions,
         pe_idle_cycles=idle,
     )
@@ -162,7 +168,7 @@ def _skipping(
     return skipping.activity(p, a.array, found), replace(moved, weight_read_bits=bits)
 
 
-def _memory_counts(p: Problem, moved: Traffic, kept: _Kept) -> Counts:
+def memory_counts(p: Problem, moved: Traffic, kept: Kept) -> Counts:
     """What the traffic of one group adds: DRAM, and the SRAM sides that face it."""
     results = p.m * p.n
     source = "map_sram" if kept.input else "input_dram"
@@ -213,7 +219,7 @@ def _utilisation(
 
 
 def _vector(
-    layer: Vector, a: Architecture, kept: _Kept, prices: tuple[Tariff, ...]
+    layer: Vector, a: Architecture, kept: Kept, prices: tuple[Tariff, ...]
 ) -> LayerReport:
     """Element-wise work: a lane does one operation, or passes one element, a clock.
 
@@ -237,7 +243,7 @@ def _vector(
     )
 
 
-def _vector_memory(layer: Vector, a: Architecture, kept: _Kept) -> Counts:
+def _vector_memory(layer: Vector, a: Architecture, kept: Kept) -> Counts:
     """Inputs once through the input SRAM, results once back through the output SRAM."""
     width = a.element.storage_bits
     read = sum(operand.elements * width(operand.bits) for operand in layer.inputs)

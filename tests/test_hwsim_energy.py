@@ -37,7 +37,7 @@ def test_every_price_names_source_unit_and_technology():
 
 
 def test_moving_a_price_says_how():
-    ternary = TABLE.logic("pe ternary2")
+    ternary = TABLE.pe("ternary2")
     assert ternary.pj == pytest.approx(0.458 * (0.9 / 1.1) ** 2)
     assert ternary.scaling == "x (0.9/1.1)^2 for the supply"
     assert (ternary.node_nm, ternary.voltage_v) == (45, 0.9)
@@ -52,10 +52,10 @@ def test_moving_a_price_says_how():
 
 def test_relations_of_the_synthesised_units():
     """Research table: int8 with a 32-bit sum 1.20 of one with 24; ternary x 2 bit 0.29 of that."""
-    int8_24 = TABLE.logic("pe int8").pj / (1862 / 1557)
-    assert TABLE.logic("pe ternary2").pj / int8_24 == pytest.approx(0.29, abs=0.01)
-    assert TABLE.logic("pe ternary8").pj / int8_24 == pytest.approx(0.51, abs=0.01)
-    assert TABLE.logic("pe popcount").pj * 64 / int8_24 == pytest.approx(0.74, abs=0.01)
+    int8_24 = TABLE.pe("int8").pj / (1862 / 1557)
+    assert TABLE.pe("ternary2").pj / int8_24 == pytest.approx(0.29, abs=0.01)
+    assert TABLE.pe("ternary8").pj / int8_24 == pytest.approx(0.51, abs=0.01)
+    assert TABLE.pe("popcount").pj * 64 / int8_24 == pytest.approx(0.74, abs=0.01)
 
 
 @pytest.mark.parametrize("technology", [table.name for table in energy.TABLES])
@@ -204,7 +204,7 @@ def test_every_count_but_macs_is_priced():
     [
         (lambda: energy.table("3nm"), "technology '3nm': exist 45nm-0.9V"),
         (lambda: energy.dram_price("DDR9"), "DRAM kind 'DDR9': exist LPDDR4"),
-        (lambda: TABLE.logic("pe fp32"), "price 'pe fp32': exist pe int8"),
+        (lambda: TABLE.pe("fp32"), "PE kind 'fp32': area and energy exist of int8"),
         (lambda: sram.process("7 nm"), "SRAM process '7 nm': exist 45 nm itrs-hp"),
     ],
 )

@@ -11,16 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim import (
-    area,
-    dataflow,
-    energy,
-    presets,
-    simulate,
-    stepped_lanes,
-    stepped_serial,
-    stepped_units,
-)
+from hwsim import dataflow, presets, simulate, stepped_lanes, stepped_serial, stepped_units
 from hwsim.batch import evaluate
 from hwsim.counts import Array, Problem
 from hwsim.layers import Gemm, Operand, Workload
@@ -184,19 +175,8 @@ def test_the_machine_does_not_know_the_closed_forms():
             assert rule not in text
 
 
-@pytest.fixture
-def prices(monkeypatch):
-    """Where a kind has no price and area yet, those of its MAC: not what is tested here."""
-    named = {price.name for price in energy.LOGIC}
-    mac = next(price for price in energy.LOGIC if price.name == "pe int8")
-    new = [replace(mac, name=f"pe {pe.name}") for pe in LANES if f"pe {pe.name}" not in named]
-    monkeypatch.setattr(energy, "LOGIC", (*energy.LOGIC, *new))
-    for pe in LANES:
-        monkeypatch.setitem(area.PE_UM2, pe.name, area.PE_UM2.get(pe.name, 100.0))
-
-
 @BY_KIND
-def test_whole_layers_alone_and_in_a_batch(pe, prices):
+def test_whole_layers_alone_and_in_a_batch(pe):
     """Utilisation is 1 at most; the batch form gives the same; the report names the lanes."""
     bits = min(pe.input_max_bits, 3), 2 if pe.ternary_weights else min(pe.weight_max_bits, 5)
 

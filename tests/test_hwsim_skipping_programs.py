@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hwsim_cases import TOML, small_program
 
-from hwsim import area, energy, presets, simulate, stepped_skipping
+from hwsim import presets, simulate, stepped_skipping
 from hwsim.architecture import Architecture
 from hwsim.batch import evaluate
 from hwsim.cli import main
@@ -33,15 +33,6 @@ from refnet.program import (
 SKIPS = ("weights", "inputs", "both")
 LANES = TOML.replace('pe = "int8"', 'pe = "int8-dot"').replace('"ws"', '"lanes"').replace(
     "[input]", 'depth = 4\nskip = "both"\nreach = 3\n[input]', 1)
-
-
-@pytest.fixture
-def prices(monkeypatch):
-    """Where a kind has no price and area yet, those of its MAC: not what is tested here."""
-    if not any(price.name == "pe int8-dot" for price in energy.LOGIC):
-        mac = next(price for price in energy.LOGIC if price.name == "pe int8")
-        monkeypatch.setattr(energy, "LOGIC", (*energy.LOGIC, replace(mac, name="pe int8-dot")))
-        monkeypatch.setitem(area.PE_UM2, "int8-dot", area.PE_UM2["int8"])
 
 
 @pytest.fixture
@@ -117,7 +108,7 @@ def test_a_program_is_the_stepped_machine(program, skip, lanes):
         assert replace(got.counts, skipped_macs=0) == counts
 
 
-def test_the_report_says_what_zeros_save(prices, lanes):
+def test_the_report_says_what_zeros_save(lanes):
     workload, _ = traced(small_program(), 2)
     report = simulate(workload, lanes)
     dense = simulate(workload, replace(lanes, skip="none", reach=1))
@@ -147,7 +138,7 @@ def test_the_report_says_what_zeros_save(prices, lanes):
     assert first.skipping.basis == "counts"
 
 
-def test_the_commands(prices, tmp_path, capsys):
+def test_the_commands(tmp_path, capsys):
     program = small_program()
     save(program, tmp_path / "p.refnet")
     (tmp_path / "lanes.toml").write_text(LANES)
