@@ -5,10 +5,10 @@
 
 Contenders of a shape take turns in one process; on one thread the clock is the processor's, on
 several it is the wall's. Everything is compared with the reference before it is timed: integers
-must be equal. Weights are constants and packed before; whether activations are packed inside the time
-stands in the last column. Weights stay in the cache from one call to the next as far as they fit:
-those of the matrix products say how large they are. Times are of one layer, in milliseconds; the
-columns beginning with x are ratios of medians. Rows of this project begin with a star.
+must be equal. Weights are constants and packed before; whether activations are packed inside the
+time stands in the last column. Weights stay in the cache from one call to the next as far as they
+fit: those of the matrix products say how large they are. Times are of one layer, in milliseconds;
+the columns beginning with x are ratios of medians. Rows of this project begin with a star.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kernel_suites import blockterms, convolutions, matrices, timing
+from kernel_suites import blockterms, convolutions, matrices, networks, timing
 from solvers import table
 
 #: Every suite: its shapes, and the function that measures one.
@@ -27,6 +27,7 @@ SUITES: dict[str, tuple[tuple[str, ...], Any]] = {
     "gemm": (matrices.GEMM, matrices.run),
     "gemv": (matrices.GEMV, matrices.run),
     "conv": (convolutions.SHAPES, convolutions.run),
+    "resnet18": (networks.SHAPES, networks.measure),
     "blockterm": (blockterms.SHAPES, blockterms.run),
 }
 
@@ -35,7 +36,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--suite", choices=[*SUITES, "all"], default="all")
-    parser.add_argument("--shape", action="append", help="repeatable; default: the list of the suite")
+    parser.add_argument("--shape", action="append", help="repeatable; default: all of the suite")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=2.0, help="processor time for each shape")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")

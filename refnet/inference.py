@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from refnet.autograd import Tensor, no_grad
 from refnet.kernels.chain import Chain, FloatConv, float_chain
+from refnet.kernels.tile import COMPILED
 from refnet.nn import (
     AvgPool2d,
     Conv2d,
@@ -60,7 +61,8 @@ def compile_network(net: Module, size: tuple[int, int, int]) -> Inference:
     """Make ``net`` ready for images (C, H, W) of ``size``, as it is now and in evaluation mode.
 
     Conv2d, Linear, ReLU, pools, Flatten, Sequential and Residual have steps of their own; any other
-    module runs as it is. Raises ``ValueError`` where an image does not fit the network.
+    module runs as it is, as all do where nothing is compiled. Raises ``ValueError`` where an image
+    does not fit the network.
 
     >>> from refnet.nn.models import vgg_small
     >>> rng = np.random.default_rng(0)
@@ -89,7 +91,7 @@ def _steps(net: Module, x: Tensor) -> list[Step]:
 
     with no_grad():
         for layer in _flat(net):
-            if isinstance(layer, Conv2d):
+            if isinstance(layer, Conv2d) and COMPILED:
                 first = first if convolutions else x.shape
                 convolutions.append(_convolution(layer))
             elif isinstance(layer, ReLU) and convolutions:
@@ -125,7 +127,7 @@ def _step(layer: Module, x: Tensor) -> Step:
             return lambda y: np.maximum(y, np.float32(0))
         case Flatten():
             return lambda y: np.ascontiguousarray(_channels_first(y).reshape(len(y), -1))
-        case Linear():
+        case Linear() if COMPILED:
             return _linear(layer)
         case GlobalAvgPool2d():
             return lambda y: y.mean(axis=(1, 2), keepdims=True)
@@ -158,9 +160,11 @@ def _convolve(chain: Chain) -> Step:
 
 
 def _linear(layer: Linear) -> Step:
-    weight = np.ascontiguousarray(layer.weight.numpy().T, dtype=np.float32)
-    bias = 0 if layer.bias is None else layer.bias.numpy().astype(np.float32)
-    return lambda y: y @ weight + bias
+    """A convolution of one place: its sums have one order, whatever the batch is."""
+    bias = None if layer.bias is None else layer.bias.numpy()
+    w = layer.weight.numpy()[:, :, None, None]
+    convolve = _convolve(float_chain([FloatConv(op=Conv(), w=w, b=bias)], (1, 1)))
+    return lambda y: convolve(y[:, None, None, :])[:, 0, 0, :]
 
 
 def _pool(layer: MaxPool2d | AvgPool2d, join: np.ufunc, outside: float) -> Step:

@@ -22,7 +22,13 @@ pytestmark = pytest.mark.skipif(NO_JIT, reason="vectors exist only in compiled c
 
 @pytest.fixture(params=["whole", "bands"])
 def bands(request, monkeypatch):
-    monkeypatch.setattr(chains, "_BAND_BYTES", 2**17 if request.param == "whole" else 64)
+    if request.param == "bands":
+        set_bands(monkeypatch, 1)
+
+
+def set_bands(monkeypatch, places):
+    monkeypatch.setattr(chains, "_WHOLE_BYTES", 0)
+    monkeypatch.setattr(chains, "_BAND_PLACES", places)
 
 
 @st.composite
@@ -123,8 +129,8 @@ def test_bands_and_threads_change_no_bit(monkeypatch):
         for op, s in zip(ops, shapes, strict=True)
     ]
     results = []
-    for size in (2**17, 2**9):
-        monkeypatch.setattr(chains, "_BAND_BYTES", size)
+    for places in (1000, 20):
+        set_bands(monkeypatch, places)
         ready = float_chain(found, (17, 13))
         data = ready.source.buffer(1)
         ready.source.view(data, 1, np.float32)[...] = np.arange(17 * 13 * 8).reshape(17, 13, 8)

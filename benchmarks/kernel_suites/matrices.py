@@ -9,6 +9,7 @@ import numpy as np
 from kernel_suites import problems, runtime
 from kernel_suites.timing import Contender, rows
 from refnet.kernels import tiers
+from refnet.kernels.trits import TritMatrix
 from refnet.program import Conv
 
 #: Those of ResNet-18's convolutions, a square one, a feed-forward layer, and awkward ones.
@@ -69,6 +70,21 @@ def _libraries(x: Any, real: Any, w: Any, trits: Any, shift: int, threads: int) 
     ]
 
 
+def _tables(x: Any, trits: Any) -> list[Contender]:
+    """Tables are built from the activations inside the time."""
+    found = []
+    for name, values in (("ternary x int8", x), ("ternary x fp32", x.astype(np.float32))):
+        matrix = TritMatrix.of(trits.T, floats=values.dtype == np.float32)
+        # Sums stay below 2**24, where floats are exact as well.
+        problems.same(matrix(values), x.astype(np.float64) @ trits, f"{name}, tables")
+        rows = matrix.element.rows(values, len(matrix.indices))
+        found.append(Contender(
+            name=f"{name}, tables", run=lambda matrix=matrix, rows=rows: matrix.multiplied(rows),
+            ours=True,
+        ))  # fmt: skip
+    return found
+
+
 def _integers(x: Any, w: Any, trits: Any, shift: int, threads: int) -> list[Contender]:
     places = np.ascontiguousarray(x.T).reshape(1, x.shape[1], len(x), 1)
     weights = np.ascontiguousarray(w.T)[:, :, None, None]
@@ -76,9 +92,8 @@ def _integers(x: Any, w: Any, trits: Any, shift: int, threads: int) -> list[Cont
     if tiers.current() >= tiers.Tier.AVX512 and threads == 1:
         found += problems.packed_int8(Conv(), places, weights, shift=shift)
         want = (places[0, :, :, 0].T.astype(np.float64) @ w).T[None, :, :, None]
-        found.append(
-            problems.packed_float(Conv(), places.astype(np.float32), weights, want)
-        )
+        found.append(problems.packed_float(Conv(), places.astype(np.float32), weights, want))
+        found += _tables(x, trits)
     two = x & 3
     for name, codes, held in (("int8", x, w), ("ternary x int8", x, trits),
                               ("ternary x 2-bit", two, trits)):  # fmt: skip

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
+
+import measuring
 
 from refnet.kernels import tiers
 
@@ -83,16 +82,12 @@ def rows(
 def machine(threads: int) -> dict[str, Any]:
     """Processor and its features, cores, load, threads, versions."""
     return {
-        "processor": _processor(),
+        **measuring.machine(),
         "features": sorted(set(_FEATURES) & tiers.features()),
         "tier": tiers.current().name.lower(),
-        "cores": os.cpu_count(),
-        "load": [round(x, 2) for x in os.getloadavg()],
         "threads": threads,
         "clock": "processor time" if threads == 1 else "wall time",
-        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS"),
-        "python": platform.python_version(),
-        **{name: _version(name) for name in ("numpy", "numba", "llvmlite", "onnxruntime")},
+        **{name: _version(name) for name in ("llvmlite", "onnxruntime")},
     }
 
 
@@ -101,14 +96,3 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    """The name, with family and model: clouds often hide the rest."""
-    info, found = Path("/proc/cpuinfo"), {}
-    for line in info.read_text().splitlines() if info.is_file() else []:
-        key, _, value = (part.strip() for part in line.partition(":"))
-        found.setdefault(key, value)
-    if "model name" not in found:
-        return platform.processor() or platform.machine()
-    return f"{found['model name']}, family {found['cpu family']}, model {found['model']}"

@@ -1,8 +1,8 @@
 """Convolutions one after the other on maps that lie place after place, a band of rows at a time.
 
-A layer that a decomposition left is a chain: 1x1, grouped kxk, 1x1. Its maps between are narrow but
-long; written as a whole they would leave the cache before the next convolution reads them. So each
-convolution runs just far enough ahead for the next:
+A layer that a decomposition left is a chain: 1x1, grouped kxk, 1x1. Large maps, written as a whole,
+would leave the caches before the next convolution reads them. So each convolution runs just far
+enough ahead for the next:
 
     for each band of the last output:
         for link in chain:                  rows not yet there that the next one needs
@@ -29,8 +29,10 @@ from refnet.kernels.places import Bytes, Maps
 from refnet.kernels.tiers import Tier, current
 from refnet.program import INT8, UINT8, Conv, IntArray, IntType, Requantize, TensorType
 
-#: Bytes that a band writes to the maps between links: half of a small second cache.
-_BAND_BYTES = 2**17
+#: Bytes of all maps up to which they are written as a whole: a third cache holds them well.
+_WHOLE_BYTES = 8_000_000
+#: Places of a band otherwise; with fewer the weights, which each band reads, cost more than maps.
+_BAND_PLACES = 784
 
 
 class _Buffers(threading.local):
@@ -63,6 +65,8 @@ class Chain:
     """``chain(data, images, out)`` reads maps laid as ``source`` and writes the last target's."""
 
     links: tuple[Link, ...]
+    #: Rows of the last output in a band; all of them where maps are written as a whole.
+    band_rows: int
     _buffers: _Buffers = field(default_factory=_Buffers)
 
     @property
@@ -78,7 +82,7 @@ class Chain:
     def __call__(self, data: Bytes, images: int, out: Bytes) -> None:
         """Carry out the links; threads may share the chain."""
         between = self._between(images)
-        rows = self._band_rows()
+        rows = self.band_rows
         if rows >= self.target.size[0]:
             whole = [(0, link.target.size[0]) for link in self.links]
             self._rows(data, images, [*between, out], whole)
@@ -116,12 +120,6 @@ class Chain:
             needed.append(link.rows_read(needed[-1]))
         return needed[::-1]
 
-    def _band_rows(self) -> int:
-        """Rows of the last output in a band."""
-        size = sum(link.target.image_bytes for link in self.links[:-1])
-        height = self.target.size[0]
-        return height if size <= 2 * _BAND_BYTES else max(1, height * _BAND_BYTES // size)
-
     def _between(self, images: int) -> list[Bytes]:
         held = self._buffers.held
         if images not in held:
@@ -142,7 +140,14 @@ def _chain(
         if i + 1 < len(layers):
             target = layers[i + 1].windows.maps
         links.append(Link(ready=ready, target=target, ending=ending, fill=fill))
-    return Chain(links=tuple(links))
+    return Chain(links=tuple(links), band_rows=_band_rows(links))
+
+
+def _band_rows(links: Sequence[Link]) -> int:
+    maps = [links[0].ready.windows.maps, *(link.target for link in links)]
+    height, width = maps[-1].size
+    size = sum(each.image_bytes for each in maps)
+    return height if size <= _WHOLE_BYTES else -(-_BAND_PLACES // width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,84 +81,84 @@ def direct(
 
 @compiled
 def _bytes(
-    data: Bytes, places: Int64Array, taps: Int64Array, words: int, weights: NDArray[Any],
+    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
     start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
 ) -> None:
     """The loop nest of the file header, sums to ``out``."""
     _bytes_nest(
         VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), words, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
+        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
         targets.ctypes.data, out.ctypes.data,
     )  # fmt: skip
 
 
 @compiled
 def _byte_codes(
-    data: Bytes, places: Int64Array, taps: Int64Array, words: int, weights: NDArray[Any],
+    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
     start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
     scale: NDArray[np.float64], nudge: NDArray[np.float64],
-    away: int, flip: int, lo: float, hi: float,
+    away: int, nearest: int, flip: int, lo: float, hi: float,
 ) -> None:
     """The loop nest of the file header, codes to ``out``."""
     _byte_codes_nest(
         VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), words, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
+        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
         targets.ctypes.data, out.ctypes.data, scale.ctypes.data, nudge.ctypes.data,
-        away, flip, lo, hi,
+        away, nearest, flip, lo, hi,
     )  # fmt: skip
 
 
 @compiled
 def _pairs(
-    data: Bytes, places: Int64Array, taps: Int64Array, words: int, weights: NDArray[Any],
+    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
     start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
 ) -> None:
     """The loop nest of the file header, sums to ``out``."""
     _pairs_nest(
         VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), words, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
+        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
         targets.ctypes.data, out.ctypes.data,
     )  # fmt: skip
 
 
 @compiled
 def _pair_codes(
-    data: Bytes, places: Int64Array, taps: Int64Array, words: int, weights: NDArray[Any],
+    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
     start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
     scale: NDArray[np.float64], nudge: NDArray[np.float64],
-    away: int, flip: int, lo: float, hi: float,
+    away: int, nearest: int, flip: int, lo: float, hi: float,
 ) -> None:
     """The loop nest of the file header, codes to ``out``."""
     _pair_codes_nest(
         VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), words, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
+        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
         targets.ctypes.data, out.ctypes.data, scale.ctypes.data, nudge.ctypes.data,
-        away, flip, lo, hi,
+        away, nearest, flip, lo, hi,
     )  # fmt: skip
 
 
 @compiled
 def _reals(
-    data: Bytes, places: Int64Array, taps: Int64Array, words: int, weights: NDArray[Any],
+    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
     start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
 ) -> None:
     """The loop nest of the file header on floats."""
     _reals_nest(
         VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), words, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
+        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
         targets.ctypes.data, out.ctypes.data,
     )  # fmt: skip
 
 
 @compiled
 def _rectified(
-    data: Bytes, places: Int64Array, taps: Int64Array, words: int, weights: NDArray[Any],
+    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
     start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
 ) -> None:
     """The loop nest of the file header on floats, negative sums set to zero."""
     _rectified_nest(
         VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), words, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
+        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
         targets.ctypes.data, out.ctypes.data,
     )  # fmt: skip
 

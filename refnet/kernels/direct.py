@@ -8,7 +8,7 @@ another, each described by ``Maps``; nothing of it changes in a call, so threads
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,17 @@ class Codes:
     scale: NDArray[np.float64]
     nudge: NDArray[np.float64]
     away: int
+    #: Whether ties go to even and no y leaves 32 bits, which takes half the work.
+    nearest: int
     #: Bits of a stored code to turn over: 128 where the reader wants signed codes plus 128.
     flip: int
     lo: float
     hi: float
+
+    @property
+    def operands(self) -> tuple[Any, ...]:
+        """As the loops take them."""
+        return (self.scale, self.nudge, self.away, self.nearest, self.flip, self.lo, self.hi)
 
 
 def codes(
@@ -43,6 +50,7 @@ def codes(
     return Codes(
         scale=windows.by_lane(mult * step, np.float64), nudge=windows.by_lane(nudge, np.float64),
         away=-(2**63) if rounding == "half_away" else 0, flip=flip,
+        nearest=int(rounding == "half_even" and bool(np.all(np.abs(mult * step) < 1))),
         lo=float(kind.lo), hi=float(kind.hi),
     )  # fmt: skip
 
@@ -62,7 +70,7 @@ class Direct:
     loop_sums: Callable[..., None]
     loop_codes: Callable[..., None] | None = None
     #: Tables for numbers of images, maps that are written to and rows.
-    _tables: dict[Any, tuple[Int64Array, ...]] = field(default_factory=dict)
+    _tables: dict[Any, Any] = field(default_factory=dict)
 
     def run(
         self, data: Bytes, images: int, out: Bytes, target: Maps, ending: Codes | None = None,
@@ -73,20 +81,29 @@ class Direct:
         Sums of 32 bits, or with ``ending`` the codes that it makes of them. ``rows`` are the
         first row of the output and the one after the last; all are computed where it is None.
         """
-        last: tuple[Any, ...] = ()
-        loop = self.loop_sums
+        loop, last = self.loop_sums, ending.operands if ending is not None else ()
         if ending is not None:
             assert self.loop_codes is not None
-            loop, last = self.loop_codes, tuple(getattr(ending, f.name) for f in fields(ending))
-        windows = self.windows
-        for start in range(0, images, windows.images):
-            table = self._table(min(windows.images, images - start), target, rows)
-            places, targets, blocks = table
+            loop = self.loop_codes
+        taps, step, weights, starts = self.windows.taps, self.windows.step, self.weights, self.start
+        for begin, to, (places, targets, blocks) in self._blocks(images, target, rows):
             loop(
-                data[start * windows.maps.image_bytes :], places, windows.taps, windows.words,
-                self.weights, self.start, blocks, targets, out[start * target.image_bytes :],
-                *last,
-            )  # fmt: skip
+                data[begin:], places, taps, step, weights, starts, blocks, targets, out[to:], *last
+            )
+
+    def _blocks(
+        self, images: int, target: Maps, rows: tuple[int, int] | None
+    ) -> list[tuple[int, int, tuple[Int64Array, ...]]]:
+        """Where each block of images begins in the input and the output, and its tables."""
+        key = images, target, rows, "blocks"
+        if key not in self._tables:
+            most, size = self.windows.images, self.windows.maps.image_bytes
+            self._tables[key] = [
+                (n * size, n * target.image_bytes, self._table(min(most, images - n), target, rows))
+                for n in range(0, images, most)
+            ]
+        found: list[tuple[int, int, tuple[Int64Array, ...]]] = self._tables[key]
+        return found
 
     def _table(
         self, images: int, target: Maps, rows: tuple[int, int] | None
@@ -101,7 +118,8 @@ class Direct:
             one_place = images * shape[1] * shape[2] == 1
             blocks = self.windows.blocks(self.vectors, one_place=one_place)
             self._tables[key] = places, targets, blocks
-        return self._tables[key]
+        table: tuple[Int64Array, ...] = self._tables[key]
+        return table
 
 
 def step(ready: Direct, dtype: Any, *, flip: int = 0) -> Step:

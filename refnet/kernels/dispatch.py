@@ -17,6 +17,7 @@ from refnet.kernels import (
     requantize,
     ternary,
     threshold,
+    trits,
 )
 from refnet.kernels._kernel import Kernel
 from refnet.kernels.tiers import Tier, current
@@ -36,6 +37,7 @@ KERNELS: tuple[Kernel, ...] = (
     popcount.KERNEL,
     bytetable.KERNEL,
     bitserial.KERNEL,
+    trits.KERNEL,
     depthwise.KERNEL,
     int8.KERNEL,
     int16.KERNEL,
@@ -59,7 +61,9 @@ def choose(op: Op, operands: tuple[Operand, ...], tier: Tier | None = None) -> K
 
     A convolution with ternary weights goes to ``popcount``, ``bytetable`` (1 or 2 bits) or
     ``bitserial``, as the tier allows, where activations are unsigned with 1 to 4 bits and a group
-    has enough channels. Weights are judged by their values, not by their declared type.
+    has enough channels, and to ``trits`` where it is a large matrix of wider codes. Any other goes
+    to ``depthwise``, ``int8`` or ``int16``; ``ternary`` and ``conv`` take what is left. Weights are
+    judged by their values, not by their declared type.
     """
     tier = current() if tier is None else tier
     for kernel in KERNELS:

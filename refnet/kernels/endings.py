@@ -12,6 +12,9 @@ them. A sum has 31 bits and a multiplier 15, so
 The low bits of the last sum are the code in two's complement. ``nudge`` is a quarter of what y is a
 multiple of, 2**-(shift + 2): too little to pass a tie, enough to leave one. It is 0 for half_even,
 positive for half_up, and has the sign of y for half_away.
+
+Where ties go to even and |mult| < 2**shift, y fits 32 bits, so one addition with a multiplication
+before it, fused or not, gives the integer, and 32-bit integers are clamped.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ from numba.extending import intrinsic
 from refnet.kernels import tile
 from refnet.kernels.tile import (
     DOUBLES,
+    INT32,
+    INT32S,
     INT64,
     INT64S,
     LANES,
@@ -58,7 +63,7 @@ def sums_of(arithmetic: Arithmetic, *, rectified: bool = False) -> Any:
 
     @intrinsic(prefer_literal=True)
     def sums(  # type: ignore[no-untyped-def]
-        context, vectors, pixels, data, places, count, taps, runs, words, weights, start, blocks,
+        context, vectors, pixels, data, places, count, taps, words, step, weights, start, blocks,
         rows, targets, out,
     ):  # fmt: skip
         def generate(context, b, signature, arguments):  # type: ignore[no-untyped-def]
@@ -82,27 +87,34 @@ def codes_of(arithmetic: Arithmetic, kind: Any) -> Any:
     """The intrinsic that runs the loop nest, requantizes and stores codes as integers of ``kind``.
 
     Called as that of ``sums_of``; then ``scale`` and ``nudge``, addresses of 16 binary64 numbers a
-    vector, ``away`` with the sign bit set where ``nudge`` has the sign of y, ``flip`` with the bits
-    of a stored code that are turned over, and the bounds ``lo`` and ``hi``.
+    vector, ``away`` with the sign bit set where ``nudge`` has the sign of y, ``nearest`` not zero
+    for the short way, ``flip`` with the bits of a stored code that are turned over, and the bounds
+    ``lo`` and ``hi``.
     """
 
     @intrinsic(prefer_literal=True)
     def codes(  # type: ignore[no-untyped-def]
-        context, vectors, pixels, data, places, count, taps, runs, words, weights, start, blocks,
-        rows, targets, out, scale, nudge, away, flip, lo, hi,
+        context, vectors, pixels, data, places, count, taps, words, step, weights, start, blocks,
+        rows, targets, out, scale, nudge, away, nearest, flip, lo, hi,
     ):  # fmt: skip
         def generate(context, b, signature, arguments):  # type: ignore[no-untyped-def]
             operands, (address, *rounding) = arguments[2:13], arguments[13:]
 
             def ending(b: Builder, acc: list[list[Value]], block: Block) -> None:
-                coded = _requantized(b, acc, block, rounding, ir.VectorType(kind, LANES))
-                _write(b, coded, address, block, kind.width // 8)
+                short = b.icmp_signed("!=", rounding[3], tile.number(0))
+                stored, size = ir.VectorType(kind, LANES), kind.width // 8
+                with b.if_else(short) as (then, otherwise):
+                    with then:
+                        _write(b, _nearest(b, acc, block, rounding, stored), address, block, size)
+                    with otherwise:
+                        coded = _requantized(b, acc, block, rounding, stored)
+                        _write(b, coded, address, block, size)
 
             sizes = vectors.literal_value, pixels.literal_value
             tile.nest(b, operands, arithmetic, ending, *sizes)
             return context.get_dummy_value()
 
-        return _signature(vectors, pixels, 16, 2), generate
+        return _signature(vectors, pixels, 17, 2), generate
 
     return codes
 
@@ -116,8 +128,8 @@ def _requantized(
     b: Builder, acc: list[list[Value]], block: Block, rounding: Sequence[Value], kind: Any
 ) -> list[list[Value]]:
     """The formula of the file header for each vector of sums."""
-    scale, nudge, away, flip = rounding[:4]
-    lo, hi = (tile.spread(b, value) for value in rounding[4:])
+    scale, nudge, away, _, flip = rounding[:5]
+    lo, hi = (tile.spread(b, value) for value in rounding[5:])
     signs, turned = tile.spread(b, away), tile.spread(b, b.trunc(flip, kind.element))
     magic = ir.Constant(DOUBLES, [_TO_INTEGER] * LANES)
     coded: list[list[Value]] = [[] for _ in acc]
@@ -132,6 +144,28 @@ def _requantized(
             y = b.select(b.fcmp_ordered("<", y, lo), lo, y)
             y = b.select(b.fcmp_ordered(">", y, hi), hi, y)
             whole = b.bitcast(b.fadd(y, magic), INT64S)
+            codes.append(b.xor(b.trunc(whole, kind), turned))
+    return coded
+
+
+def _nearest(
+    b: Builder, acc: list[list[Value]], block: Block, rounding: Sequence[Value], kind: Any
+) -> list[list[Value]]:
+    """The short way of the file header for each vector of sums."""
+    scale, flip = rounding[0], rounding[4]
+    lo, hi = (tile.spread(b, b.fptosi(value, INT32)) for value in rounding[5:])
+    turned = tile.spread(b, b.trunc(flip, kind.element))
+    magic = ir.Constant(DOUBLES, [_TO_INTEGER] * LANES)
+    coded: list[list[Value]] = [[] for _ in acc]
+    for v in range(len(acc[0])):
+        offset = b.mul(b.add(block.vector, tile.number(v)), tile.number(8 * LANES))
+        factor = tile.load(b, b.add(scale, offset), DOUBLES)
+        for row, codes in zip(acc, coded, strict=True):
+            y = b.sitofp(row[v], DOUBLES)
+            moved = tile.call(b, f"llvm.fmuladd.v{LANES}f64", DOUBLES, y, factor, magic)
+            whole = b.trunc(b.bitcast(moved, INT64S), INT32S)
+            whole = b.select(b.icmp_signed("<", whole, lo), lo, whole)
+            whole = b.select(b.icmp_signed(">", whole, hi), hi, whole)
             codes.append(b.xor(b.trunc(whole, kind), turned))
     return coded
 

@@ -3,8 +3,8 @@
     for b:                                  vectors of 16 filters
         for tile:                           places of the output
             acc = start[b]                  in registers
-            for t, k:                       runs of the window, words of two codes
-                acc += dot(a[place + tap[t] + k], w[b, t, k])
+            for t:                          words of the window, two codes
+                acc += dot(a[place + tap[t]], w[b, t])
             out = acc, or the code that requantizing makes of it
 
 The twin of ``int8`` where there is no byte dot product, and the kernel of all wider codes. Products
@@ -61,30 +61,30 @@ def direct(op: Conv, size: tuple[int, int], w: NDArray[Any], b: NDArray[Any] | N
 
 @compiled
 def _sums(
-    data: Bytes, places: Int64Array, taps: Int64Array, words: int, weights: NDArray[Any],
+    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
     start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
 ) -> None:
     """The loop nest of the file header, sums to ``out``."""
     _sums_nest(
         VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), words, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
+        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
         targets.ctypes.data, out.ctypes.data,
     )  # fmt: skip
 
 
 @compiled
 def _codes(
-    data: Bytes, places: Int64Array, taps: Int64Array, words: int, weights: NDArray[Any],
+    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
     start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
     scale: NDArray[np.float64], nudge: NDArray[np.float64],
-    away: int, flip: int, lo: float, hi: float,
+    away: int, nearest: int, flip: int, lo: float, hi: float,
 ) -> None:
     """The loop nest of the file header, codes to ``out``."""
     _codes_nest(
         VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), words, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
+        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
         targets.ctypes.data, out.ctypes.data, scale.ctypes.data, nudge.ctypes.data,
-        away, flip, lo, hi,
+        away, nearest, flip, lo, hi,
     )  # fmt: skip
 
 

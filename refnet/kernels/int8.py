@@ -3,8 +3,8 @@
     for b:                                  two vectors of 16 filters, or one
         for tile:                           seven places of the output
             acc = start[b]                  in registers
-            for t, k:                       runs of the window, words of four bytes
-                acc += dot(a[place + tap[t] + k], w[b, t, k])
+            for t:                          words of the window, four bytes
+                acc += dot(a[place + tap[t]], w[b, t])
             out = acc, or the code that requantizing makes of it
 
 The instruction takes unsigned bytes of the input. A signed code is held as code + 128, its byte
@@ -27,7 +27,7 @@ from refnet.kernels.direct import Direct, step
 from refnet.kernels.endings import codes_of, sums_of
 from refnet.kernels.places import Bytes, Int64Array, Maps, Windows
 from refnet.kernels.tiers import Tier
-from refnet.kernels.tile import BYTES
+from refnet.kernels.tile import BYTES, BYTES_BY_TWO
 from refnet.program import INT8, UINT8, Constant, Conv, IntType, TensorType
 
 #: Vectors and places of a tile: 14 sums of the 32 registers, and twice as many products as loads.
@@ -37,7 +37,8 @@ SIGN = 128
 #: Below this share of products that count, loops over positions are faster.
 LEAST_USED = 0.1
 
-_sums_nest, _codes_nest = sums_of(BYTES), codes_of(BYTES, tile.INT8)
+_sums_nest, _sums_nest_by_two = sums_of(BYTES), sums_of(BYTES_BY_TWO)
+_codes_nest, _codes_nest_by_two = codes_of(BYTES, tile.INT8), codes_of(BYTES_BY_TWO, tile.INT8)
 
 
 def _applies(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> bool:
@@ -84,10 +85,12 @@ def direct(
     w (F, C/G, R, S) of 8-bit values; b (F,). The border of signed maps is filled with ``SIGN``.
     """
     maps = Maps(channels=w.shape[1] * op.groups, size=size, border=op.padding)
-    windows = Windows(op=op, maps=maps, kernel=w.shape[2:], filters=len(w))
+    windows = Windows(op=op, maps=maps, kernel=w.shape[2:], filters=len(w), pairs=True)
     return Direct(
         windows=windows, weights=windows.weights(w, np.int8), vectors=VECTORS, pixels=PIXELS,
-        start=starts(windows, w, b, signed=signed), loop_sums=_sums, loop_codes=_codes,
+        start=starts(windows, w, b, signed=signed),
+        loop_sums=_sums_by_two if windows.paired else _sums,
+        loop_codes=_codes_by_two if windows.paired else _codes,
     )  # fmt: skip
 
 
@@ -103,30 +106,59 @@ def starts(
 
 @compiled
 def _sums(
-    data: Bytes, places: Int64Array, taps: Int64Array, words: int, weights: NDArray[Any],
+    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
     start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
 ) -> None:
     """The loop nest of the file header, sums to ``out``."""
     _sums_nest(
         VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), words, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
+        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
+        targets.ctypes.data, out.ctypes.data,
+    )  # fmt: skip
+
+
+@compiled
+def _sums_by_two(
+    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
+    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
+) -> None:
+    """As ``_sums`` with two groups in each vector."""
+    _sums_nest_by_two(
+        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
+        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
         targets.ctypes.data, out.ctypes.data,
     )  # fmt: skip
 
 
 @compiled
 def _codes(
-    data: Bytes, places: Int64Array, taps: Int64Array, words: int, weights: NDArray[Any],
+    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
     start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
     scale: NDArray[np.float64], nudge: NDArray[np.float64],
-    away: int, flip: int, lo: float, hi: float,
+    away: int, nearest: int, flip: int, lo: float, hi: float,
 ) -> None:
     """The loop nest of the file header, codes to ``out``."""
     _codes_nest(
         VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), words, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
+        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
         targets.ctypes.data, out.ctypes.data, scale.ctypes.data, nudge.ctypes.data,
-        away, flip, lo, hi,
+        away, nearest, flip, lo, hi,
+    )  # fmt: skip
+
+
+@compiled
+def _codes_by_two(
+    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
+    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
+    scale: NDArray[np.float64], nudge: NDArray[np.float64],
+    away: int, nearest: int, flip: int, lo: float, hi: float,
+) -> None:
+    """As ``_codes`` with two groups in each vector."""
+    _codes_nest_by_two(
+        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
+        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
+        targets.ctypes.data, out.ctypes.data, scale.ctypes.data, nudge.ctypes.data,
+        away, nearest, flip, lo, hi,
     )  # fmt: skip
 
 

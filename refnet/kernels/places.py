@@ -97,6 +97,8 @@ class Windows:
     maps: Maps
     kernel: Pair
     filters: int
+    #: Whether two groups of eight filters may share a vector.
+    pairs: bool = False
 
     @cached_property
     def out(self) -> Pair:
@@ -114,7 +116,7 @@ class Windows:
         return self.op.groups == 1 and self.op.dilation[1] == 1
 
     @cached_property
-    def taps(self) -> Int64Array:
+    def _runs(self) -> Int64Array:
         """Offset of each run from the place where the window begins."""
         rows = np.arange(self.kernel[0]) * self.op.dilation[0] * self.maps.row_bytes
         if self._whole_rows:
@@ -122,15 +124,32 @@ class Windows:
         columns = np.arange(self.kernel[1]) * self.op.dilation[1] * self.maps.place_bytes
         return (rows[:, None] + columns).ravel().astype(np.int64)
 
+    @cached_property
+    def taps(self) -> NDArray[np.int32]:
+        """Offset of each word from the place where the window begins, run after run."""
+        words = WORD_BYTES * np.arange(self.words)
+        return (self._runs[:, None] + words).ravel().astype(np.int32)
+
     @property
     def channelwise(self) -> bool:
         """Whether every channel has its own filter, so that lanes are channels on both sides."""
         return self.op.groups == self.maps.channels == self.filters > 1
 
     @property
+    def paired(self) -> bool:
+        """Whether two groups share each vector, half of the lanes for either."""
+        halves = self.filters == self.op.groups * LANES // 2
+        return self.pairs and halves and self.op.groups % 2 == 0
+
+    @property
     def lane_groups(self) -> int:
         """Groups whose filters never share a vector."""
-        return 1 if self.channelwise else self.op.groups
+        return 1 if self.channelwise else self.op.groups // (2 if self.paired else 1)
+
+    @property
+    def step(self) -> int:
+        """Bytes from the channels of a group to those of the next."""
+        return self.group_channels * self.maps.itemsize
 
     @property
     def group_channels(self) -> int:
@@ -161,20 +180,20 @@ class Windows:
         return filters * (1.0 if self.channelwise else words)
 
     def weights(self, w: NDArray[Any], dtype: Any) -> NDArray[Any]:
-        """w (F, C/G, R, S) -> (vectors, runs, words, 16, elements of a word), zeros to fill up.
+        """w (F, C/G, R, S) -> (vectors, words, 16, elements of a word), zeros to fill up.
 
         A word holds what fits of ``dtype`` into four bytes.
         """
         groups, (R, S) = self.lane_groups, self.kernel
         rows = w.reshape(groups, -1, w.shape[1], R, S).transpose(0, 1, 3, 4, 2)
-        runs = rows.reshape(groups, rows.shape[1], len(self.taps), -1)
+        runs = rows.reshape(groups, rows.shape[1], len(self._runs), -1)
         per_word = WORD_BYTES // np.dtype(dtype).itemsize
         filled = np.zeros(
-            (groups, self.group_vectors * LANES, len(self.taps), self.words * per_word), dtype
+            (groups, self.group_vectors * LANES, len(self._runs), self.words * per_word), dtype
         )
         filled[:, : runs.shape[1], :, : runs.shape[3]] = runs
-        split = filled.reshape(-1, LANES, len(self.taps), self.words, per_word)
-        return aligned(split.transpose(0, 2, 3, 1, 4))
+        split = filled.reshape(-1, LANES, len(self.taps), per_word)
+        return aligned(split.transpose(0, 2, 1, 3))
 
     def by_lane(self, values: NDArray[Any], dtype: Any) -> NDArray[Any]:
         """values (F,) -> (vectors * 16,), each where its lane is; zeros in lanes without filter."""
@@ -201,7 +220,7 @@ class Windows:
                 count = vectors if self.group_vectors - v >= vectors else 1
                 lanes = min(LANES, per_group - (v + count - 1) * LANES)
                 channel = g * per_group + v * LANES
-                read = channel if self.channelwise else g * self.group_channels
+                read = channel if self.channelwise else g * self.maps.channels // self.lane_groups
                 vector = g * self.group_vectors + v
                 rows.append((vector, count, read * self.maps.itemsize, channel, lanes))
                 v += count

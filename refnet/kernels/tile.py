@@ -8,16 +8,16 @@ around the map, so every tap is an address:
     for block:                                        V vectors, or 1
         for tile:                                     P places
             for p, v:    acc[p, v] = start[v]
-            for t:                                    runs of words that lie side by side
-                for k:
-                    for v: w[v] = weights[v, t, k]    16 words, one for each lane
-                    for p:
-                        a = data[places[p] + taps[t] + k]
-                        for v: acc[p, v] += a * w[v]
+            for t:                                    words of the window
+                for v: w[v] = weights[v, t]           16 words, one for each lane
+                for p:
+                    a = data[places[p] + taps[t]]
+                    for v: acc[p, v] += a * w[v]
             ending(acc)                               to the output, see ``endings``
 
-An ``Arithmetic`` says what a is (one word in all lanes, or a word for each) and what the last line
-means. All addresses are integers, all offsets are in bytes, and nothing is checked here.
+An ``Arithmetic`` says what a is (one word in all lanes, one for each half, or one for each lane)
+and what the last line means. All addresses are integers, all offsets are in bytes, and nothing is
+checked here.
 """
 
 from __future__ import annotations
@@ -56,10 +56,13 @@ Builder = Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arithmetic:
-    """``kind`` of a vector of sums; fetch(builder, address) -> a; multiply(b, acc, a, w) -> acc."""
+    """``kind`` of a vector of sums; multiply(builder, acc, a, w) -> acc.
+
+    fetch(builder, address, step) -> a, where the next group of channels is ``step`` bytes on.
+    """
 
     kind: Any
-    fetch: Callable[[Builder, Value], Value]
+    fetch: Callable[[Builder, Value, Value], Value]
     multiply: Callable[[Builder, Value, Value, Value], Value]
 
 
@@ -67,17 +70,18 @@ class Arithmetic:
 class Block:
     """Operands of the tiles of one block, as LLVM values of 64 bits.
 
-    ``places`` is the address of offsets into ``data``, ``taps`` that of ``runs`` offsets, and
-    ``targets`` that of offsets into the output. Weights of a vector follow each other; those of the
-    next come ``stride`` bytes later. ``vector`` and ``channel`` are the first of the block, and
-    ``lanes`` counts the filters of the last vector.
+    ``places`` is the address of offsets into ``data``, ``taps`` that of ``words`` 32-bit offsets,
+    and ``targets`` that of offsets into the output. Groups of input channels are ``step`` bytes
+    apart. Weights of a vector follow each other; those of the next come ``stride`` bytes later.
+    ``vector`` and ``channel`` are the first of the block, ``lanes`` counts the filters of the last
+    vector.
     """
 
     data: Value
     places: Value
     taps: Value
-    runs: Value
     words: Value
+    step: Value
     weights: Value
     stride: Value
     start: Value
@@ -121,11 +125,11 @@ def nest(
 ) -> None:
     """The loop nest of the file header.
 
-    ``operands``: data, places, their number, taps, their number, words, weights, start, blocks,
+    ``operands``: data, places, their number, taps, their number, step, weights, start, blocks,
     their number, targets; all of 64 bits.
     """
-    data, places, count, taps, runs, words, weights, start, blocks, rows, targets = operands
-    stride = b.mul(b.mul(runs, words), number(VECTOR_BYTES))
+    data, places, count, taps, words, step, weights, start, blocks, rows, targets = operands
+    stride = b.mul(words, number(VECTOR_BYTES))
 
     def row(b: Builder, i: Value, _: Sequence[Value]) -> list[Value]:
         at = b.add(blocks, b.mul(i, number(8 * _BLOCK_NUMBERS)))
@@ -133,7 +137,7 @@ def nest(
             load(b, b.add(at, number(8 * n)), INT64) for n in range(_BLOCK_NUMBERS)
         )
         block = Block(
-            data=b.add(data, offset), places=places, taps=taps, runs=runs, words=words,
+            data=b.add(data, offset), places=places, taps=taps, words=words, step=step,
             weights=b.add(weights, b.mul(vector, stride)), stride=stride, targets=targets,
             start=b.add(start, b.mul(vector, number(VECTOR_BYTES))), vector=vector,
             channel=channel, lanes=lanes,
@@ -172,24 +176,18 @@ def _sums(
     ]
     strides = [b.mul(block.stride, number(v)) for v in range(vectors)]
 
-    def run(b: Builder, t: Value, carried: Sequence[Value]) -> list[Value]:
-        offset = load(b, b.add(block.taps, b.shl(t, number(3))), INT64)
-        firsts = [b.add(place, offset) for place in places]
+    def word(b: Builder, t: Value, carried: Sequence[Value]) -> list[Value]:
+        at, *acc = carried
+        offset = b.sext(load(b, b.add(block.taps, b.shl(t, number(2))), INT32), INT64)
+        w = [load(b, b.add(at, stride), arithmetic.kind) for stride in strides]
+        for p, place in enumerate(places):
+            a = arithmetic.fetch(b, b.add(place, offset), block.step)
+            for v in range(vectors):
+                i = p * vectors + v
+                acc[i] = arithmetic.multiply(b, acc[i], a, w[v])
+        return [b.add(at, number(VECTOR_BYTES)), *acc]
 
-        def word(b: Builder, k: Value, held: Sequence[Value]) -> list[Value]:
-            at, *acc = held
-            w = [load(b, b.add(at, stride), arithmetic.kind) for stride in strides]
-            step = b.shl(k, number(2))
-            for p, first in enumerate(firsts):
-                a = arithmetic.fetch(b, b.add(first, step))
-                for v in range(vectors):
-                    i = p * vectors + v
-                    acc[i] = arithmetic.multiply(b, acc[i], a, w[v])
-            return [b.add(at, number(VECTOR_BYTES)), *acc]
-
-        return loop(b, block.words, carried, word)
-
-    sums = loop(b, block.runs, [block.weights, *starts * pixels], run)[1:]
+    sums = loop(b, block.words, [block.weights, *starts * pixels], word)[1:]
     return [sums[p * vectors : (p + 1) * vectors] for p in range(pixels)]
 
 
@@ -233,8 +231,19 @@ def store_first(b: Builder, value: Value, address: Value, lanes: Value) -> None:
     call(b, name, ir.VoidType(), value, pointer, ir.Constant(INT32, 1), mask)
 
 
-def _word(kind: Any) -> Callable[[Builder, Value], Value]:
-    return lambda b, address: spread(b, load(b, address, kind))
+def _word(kind: Any) -> Callable[[Builder, Value, Value], Value]:
+    return lambda b, address, step: spread(b, load(b, address, kind))
+
+
+def _word_for_each_half(kind: Any) -> Callable[[Builder, Value, Value], Value]:
+    halves = [i < LANES // 2 for i in range(LANES)]
+    low = ir.Constant(ir.VectorType(ir.IntType(1), LANES), halves)
+
+    def fetch(b: Builder, address: Value, step: Value) -> Value:
+        here, beside = (spread(b, load(b, at, kind)) for at in (address, b.add(address, step)))
+        return b.select(low, here, beside)
+
+    return fetch
 
 
 def _fused_multiply_add(b: Builder, acc: Value, a: Value, w: Value) -> Value:
@@ -264,11 +273,11 @@ def _product(b: Builder, acc: Value, a: Value, w: Value) -> Value:
     return b.add(acc, b.mul(a, w))
 
 
-def _unsigned_bytes(b: Builder, address: Value) -> Value:
+def _unsigned_bytes(b: Builder, address: Value, step: Value) -> Value:
     return b.zext(load(b, address, ir.VectorType(INT8, LANES)), INT32S)
 
 
-def _signed_pairs(b: Builder, address: Value) -> Value:
+def _signed_pairs(b: Builder, address: Value, step: Value) -> Value:
     return b.sext(load(b, address, ir.VectorType(INT16, LANES)), INT32S)
 
 
@@ -276,11 +285,14 @@ def _signed_pairs(b: Builder, address: Value) -> Value:
 REALS = Arithmetic(kind=FLOATS, fetch=_word(FLOAT), multiply=_fused_multiply_add)
 #: Four products of unsigned and signed bytes at once; AVX-512 VNNI only. Sums wrap.
 BYTES = Arithmetic(kind=INT32S, fetch=_word(INT32), multiply=_dot_of_bytes)
+#: The same for two groups of eight filters each, which share a vector.
+REALS_BY_TWO = replace(REALS, fetch=_word_for_each_half(FLOAT))
+BYTES_BY_TWO = replace(BYTES, fetch=_word_for_each_half(INT32))
 #: Two products of signed 16-bit numbers at once. Sums wrap.
 PAIRS = Arithmetic(kind=INT32S, fetch=_word(INT32), multiply=_dot_of_pairs)
 #: Every lane its own channel: floats; unsigned bytes times 32 bits; 16 bits times 32 bits.
 LANE_REALS = Arithmetic(
-    kind=FLOATS, fetch=lambda b, at: load(b, at, FLOATS), multiply=_fused_multiply_add
+    kind=FLOATS, fetch=lambda b, at, step: load(b, at, FLOATS), multiply=_fused_multiply_add
 )
 LANE_BYTES = Arithmetic(kind=INT32S, fetch=_unsigned_bytes, multiply=_product)
 LANE_PAIRS = Arithmetic(kind=INT32S, fetch=_signed_pairs, multiply=_product)

@@ -174,7 +174,8 @@ def gradient_needs_axes(x: Array, g: Array) -> Array:
 def gradient_of_memory(x: Array, g: Array) -> Array:
     """The mask in the order of the memory."""
     mask = gradient_right(x, np.ones_like(x))
-    return g * np.asarray(mask).ravel(order="K").reshape(np.shape(x))
+    gradient: Array = g * np.asarray(mask).ravel(order="K").reshape(np.shape(x))
+    return gradient
 
 
 def gradient_in_place(x: Array, g: Array) -> Array:
