@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,7 +119,10 @@ class Team:
                     meeting.leave(part)
 
             others = [self._pool.submit(guarded, part) for part in range(1, self.threads)]
-            guarded(0)
+            try:
+                guarded(0)
+            finally:
+                wait(others)  # nobody may still be writing when the next walk begins
             for other in others:
                 other.result()
         finally:
