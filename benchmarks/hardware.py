@@ -14,8 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -24,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+from measuring import machine
 
 from hwsim import Architecture, presets, read_topology, simulate
 from hwsim.batch import evaluate
@@ -174,8 +172,7 @@ def measure() -> dict[str, object]:
     work = network("resnet50")
     simulate(work, DATAFLOWS[0])
     return {
-        "machine": platform.processor() or platform.machine(), "cpus": os.cpu_count(),
-        "python": platform.python_version(), "numpy": np.__version__,
+        "machine": machine(),
         "resnet50_layers": len(work.layers), "resnet50_macs": work.macs,
         "resnet50_three_dataflows_cpu_s": cpu_seconds(
             lambda: [simulate(work, a) for a in DATAFLOWS], 5),
