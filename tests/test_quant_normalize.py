@@ -9,7 +9,9 @@ from refnet.autograd import Tensor, no_grad
 from refnet.nn import BatchNorm2d, Flatten, Residual, Sequential
 from refnet.program import TERNARY, UINT8
 from refnet.quant import (
+    FakeQuantConv2d,
     HalfWave,
+    LQWeights,
     QuantConv2d,
     QuantInput,
     Quantize,
@@ -123,6 +125,17 @@ def test_reestimation_gives_the_statistics_of_all_batches_and_changes_nothing_el
     assert np.abs(new[0].running_var - var).max() <= 16 * 64 * 2.0**-52
     assert new[0].momentum == 0.3
     assert np.array_equal(net[0].running_mean, np.zeros(2))
+
+
+def test_reestimation_moves_nothing_but_statistics():
+    rng = np.random.default_rng(7)
+    layer = FakeQuantConv2d(rng.normal(size=(4, 2, 3, 3)), quantizer=LQWeights())
+    layer.state = layer.state * 1.5  # a basis that the next step of training would move
+    net = Sequential(layer, BatchNorm2d(4))
+    new = reestimate_batch_norm(net, rng.normal(size=(6, 2, 5, 5)), batch_size=3)
+    moved = {k for k, v in new.state_dict().items() if not np.array_equal(v, net.state_dict()[k])}
+    assert moved == {"1.running_mean", "1.running_var"}
+    assert not any(module.training for _, module in new.walk())
 
 
 def test_reestimation_refuses_a_batch_without_statistics():

@@ -117,14 +117,17 @@ def _followed(layer: Weighted, bn: BatchNorm2d) -> QuantWeights:
 def reestimate_batch_norm(net: Module, x: FloatArray, *, batch_size: int = 250) -> Module:
     """A copy whose batch norms have the statistics of ``x``, the mean over its batches.
 
-    No labels and no gradients are needed: what repairs a network whose weights were replaced.
+    No labels and no gradients are needed: what repairs a network whose weights were replaced, or
+    whose running statistics lag behind weights that changed to the last step. All other layers
+    are in evaluation mode, so that nothing else moves.
     Raises ``ValueError`` for a last batch that is too small for statistics.
     """
-    new = net.copy()
+    new = net.copy().eval()
     found = [layer for _, layer in new.walk() if isinstance(layer, BatchNorm2d)]
     momentum = [layer.momentum for layer in found]
     parts = np.array_split(np.asarray(x), -(-len(x) // batch_size))
-    new.train()
+    for layer in found:
+        layer.train()
     with no_grad():
         for count, part in enumerate(parts, start=1):
             for layer in found:
