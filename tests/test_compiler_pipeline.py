@@ -9,7 +9,7 @@ import pytest
 
 import hwsim
 from refnet.autograd import Tensor
-from refnet.compiler import NETWORKS, Job, Recipe, Stage, pipeline, recipe_for, run_job
+from refnet.compiler import NETWORKS, Job, Recipe, Stage, recipe_for, run_job
 from refnet.compiler.report import write_report
 from refnet.compiler.verify import verify
 from refnet.lower import lower
@@ -18,7 +18,7 @@ from refnet.nn import Dataset, load
 from refnet.nn.models import small_convnet
 from refnet.program import load as load_program
 from refnet.program import run
-from refnet.quant import absorb_batch_norm, freeze, reestimate_batch_norm
+from refnet.quant import freeze
 from refnet.vectors.golden import check_golden
 
 ONE = Stage(epochs=1)
@@ -66,20 +66,6 @@ def test_report_has_the_promised_keys(done, data):
         assert set(method["hardware"]["edge-16x16-os"]) >= {"cycles", "energy_pj"}
     assert report["seed"] == result.seed == 0
     assert "<html" in (out / "report.html").read_text()
-
-
-def test_statistics_are_those_of_the_codes_that_training_ended_with(data, tmp_path, monkeypatch):
-    absorbed = []
-    monkeypatch.setattr(
-        pipeline, "absorb_batch_norm", lambda net: absorbed.append(net) or absorb_batch_norm(net)
-    )
-    run_job(job(data, tmp_path, methods=(TwoStep(),)), lambda _: None)
-    images = data.calibration_of(RECIPE.calibration)
-    # Batch statistics do not depend on the running ones, so a second estimate is the same.
-    again = reestimate_batch_norm(absorbed[0], images).state_dict()
-    kept = absorbed[0].state_dict()
-    assert any(name.endswith("running_mean") for name in kept)
-    assert all(np.array_equal(kept[name], again[name]) for name in kept)
 
 
 def test_accuracy_is_that_of_the_program_file(done, data):

@@ -30,7 +30,6 @@ from refnet.quant import (
     freeze,
     hold_codes,
     insert_batch_norm,
-    reestimate_batch_norm,
 )
 from refnet.vectors.golden import write_golden
 
@@ -159,9 +158,7 @@ def _compressed(
     elif job.recipe.hold_codes:
         tuned = hold_codes(tuned)
     logs.append(("tune", _train(job, tuned, f"{name}-tune", stage, teacher, tag)))
-    # Codes flip between neighbours until the last step, and running statistics lag behind them.
-    tuned = absorb_batch_norm(reestimate_batch_norm(tuned, images))
-    return tuned, report, tuple(stages), tuple(logs)
+    return absorb_batch_norm(tuned), report, tuple(stages), tuple(logs)
 
 
 def _program_accuracy(net: Sequential, data: Dataset) -> float:

@@ -251,7 +251,7 @@ def solver_attributes(vector: Vector) -> Outputs:
 def start_brought_to_codes(vector: Vector) -> Outputs:
     """A start outside the type is clamped into it; a binary code 0 is 1."""
     top = max(2 ** (vector.attributes["bits"] - 1) - 1, 1)
-    start = np.clip(vector.arrays["start"], -top, top)
+    start = np.clip(vector.arrays["start"].astype(np.int64), -top, top)
     if vector.attributes["bits"] == 1:
         start = np.where(start == 0, 1, start)
     return reference(changed(vector, start=start))
