@@ -9,16 +9,16 @@ import pytest
 
 import hwsim
 from refnet.autograd import Tensor
-from refnet.compiler import NETWORKS, Job, Recipe, Stage, recipe_for, run_job
+from refnet.compiler import NETWORKS, Job, Recipe, Stage, pipeline, recipe_for, run_job
 from refnet.compiler.report import write_report
 from refnet.compiler.verify import verify
 from refnet.lower import lower
 from refnet.methods import METHODS, TwoStep, compress
-from refnet.nn import Dataset, load
+from refnet.nn import Dataset, flip_and_shift, load
 from refnet.nn.models import small_convnet
 from refnet.program import load as load_program
 from refnet.program import run
-from refnet.quant import freeze
+from refnet.quant import absorb_batch_norm, freeze, reestimate_batch_norm
 from refnet.vectors.golden import check_golden
 
 ONE = Stage(epochs=1)
@@ -66,6 +66,31 @@ def test_report_has_the_promised_keys(done, data):
         assert set(method["hardware"]["edge-16x16-os"]) >= {"cycles", "energy_pj"}
     assert report["seed"] == result.seed == 0
     assert "<html" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+def test_statistics_come_after_training_from_images_changed_as_in_training(
+    data, tmp_path, monkeypatch, shift
+):
+    seen, settled, absorbed = [], [], []
+
+    def estimate(net, x):
+        seen.append(x)
+        settled.append(reestimate_batch_norm(net, x))
+        return settled[-1]
+
+    monkeypatch.setattr(pipeline, "reestimate_batch_norm", estimate)
+    monkeypatch.setattr(
+        pipeline, "absorb_batch_norm", lambda net: absorbed.append(net) or absorb_batch_norm(net)
+    )
+    recipe = replace(RECIPE, tune=Stage(epochs=1, shift=shift))
+    of = job(data, tmp_path, methods=(TwoStep(),), recipe=recipe)
+    run_job(of, lambda _: None)
+    images = data.train_images
+    if shift:
+        images = flip_and_shift(flip=False, shift=shift)(images, of.rng("twostep-statistics"))
+    assert np.array_equal(seen, [data.real(images)])
+    assert absorbed[0] is settled[0]
 
 
 def test_accuracy_is_that_of_the_program_file(done, data):

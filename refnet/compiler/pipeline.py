@@ -30,11 +30,14 @@ from refnet.quant import (
     freeze,
     hold_codes,
     insert_batch_norm,
+    reestimate_batch_norm,
 )
 from refnet.vectors.golden import write_golden
 
 #: Images whose values at every step are written as golden vectors.
 GOLDEN_IMAGES = 4
+#: Images from which batch norms take their statistics after fine-tuning.
+SETTLING_IMAGES = 5000
 
 Say = Callable[[str], None]
 Stages = tuple[tuple[str, float], ...]
@@ -158,7 +161,22 @@ def _compressed(
     elif job.recipe.hold_codes:
         tuned = hold_codes(tuned)
     logs.append(("tune", _train(job, tuned, f"{name}-tune", stage, teacher, tag)))
-    return absorb_batch_norm(tuned), report, tuple(stages), tuple(logs)
+    tuned = absorb_batch_norm(_settled(job, tuned, f"{name}-statistics", stage))
+    return tuned, report, tuple(stages), tuple(logs)
+
+
+def _settled(job: Job, net: Module, name: str, stage: Stage) -> Sequential:
+    """The network with the batch norm statistics of the codes that its training ended with.
+
+    Codes flip between neighbours to the last step, and running statistics lag behind them. The
+    images are changed as in training: black edges of shifted ones are part of what was learnt.
+    """
+    images, augment = job.data.spread_images(SETTLING_IMAGES), stage.settings()["augment"]
+    if augment is not None:
+        images = augment(images, job.rng(name))
+    settled = reestimate_batch_norm(net, job.data.real(images))
+    assert isinstance(settled, Sequential)
+    return settled
 
 
 def _program_accuracy(net: Sequential, data: Dataset) -> float:

@@ -102,9 +102,13 @@ class Dataset:
 
     def calibration_of(self, most: int) -> NDArray[np.float32]:
         """As `calibration`, of at most `most` images."""
+        return self.real(self.spread_images(most))
+
+    def spread_images(self, most: int) -> NDArray[np.uint8]:
+        """At most `most` training images, evenly spaced over the file."""
         count = len(self.train_images)
         used = min(count, most)
-        return self.real(self.train_images[np.arange(used) * count // used])
+        return self.train_images[np.arange(used) * count // used]
 
 
 def load(name: str | Path, *, root: str | Path | None = None) -> Dataset:
