@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kernel_suites import problems, runtime
+from kernel_suites import packed, problems, runtime
 from kernel_suites.timing import Contender, rows
 from refnet.kernels import tiers
 from refnet.kernels.chain import FloatConv, IntegerConv, float_chain, integer_chain
@@ -48,6 +48,8 @@ def contenders(C: int, H: int, k: int, threads: int) -> list[Contender]:
         found.append(_floats(op, real, scaled, single.result()))
         found.append(_codes(op, x, w, shift, library.result()))
     trits = problems.ternary_weights(rng, w[0].shape)
+    if threads == 1 and tiers.current() >= tiers.Tier.AVX512:
+        found.append(packed.codes(op, x & 3, [trits] * LAYERS))
     for name, kind, values in (("ternary x 2-bit", UINT2, x & 3), ("ternary x int8", UINT8, x)):
         made = problems.program(op, TensorType(type=kind, shape=x.shape[1:]), trits)
         found.append(problems.plan(name, made, values, threads=threads))

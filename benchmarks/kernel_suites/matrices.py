@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kernel_suites import problems, runtime
+from kernel_suites import packed, problems, runtime
 from kernel_suites.timing import Contender, rows
 from refnet.kernels import tiers
 from refnet.kernels.trits import TritMatrix
@@ -93,7 +93,7 @@ def _integers(x: Any, w: Any, trits: Any, shift: int, threads: int) -> list[Cont
         found += problems.packed_int8(Conv(), places, weights, shift=shift)
         want = (places[0, :, :, 0].T.astype(np.float64) @ w).T[None, :, :, None]
         found.append(problems.packed_float(Conv(), places.astype(np.float32), weights, want))
-        found += _tables(x, trits)
+        found += [*_tables(x, trits), packed.sums(x & 3, trits)]
     two = x & 3
     for name, codes, held in (("int8", x, w), ("ternary x int8", x, trits),
                               ("ternary x 2-bit", two, trits)):  # fmt: skip
