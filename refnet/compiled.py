@@ -33,7 +33,27 @@ def compiled(function: Function) -> Function:
     functions only; compiled functions call compiled functions of their own file only, and
     intrinsics of any.
     """
-    made = njit(nogil=True, error_model="numpy", fastmath=False)(function)
+    return _made(function, set())
+
+
+def contracted(function: Function) -> Function:
+    """As ``compiled``, but a product and the sum it goes into may be rounded once.
+
+    So results differ in the last bits between processors with such an instruction and without.
+    """
+    return _made(function, {"contract"})
+
+
+def reordered(function: Function) -> Function:
+    """As ``contracted``, and sums over a loop are taken in an order that the vectors suggest.
+
+    Only for sums of reals to which no order belongs, such as gradients.
+    """
+    return _made(function, {"contract", "reassoc", "nsz"})
+
+
+def _made(function: Function, freedom: set[str]) -> Function:
+    made = njit(nogil=True, error_model="numpy", fastmath=freedom or False)(function)
     if not _OPTIONS.DISABLE_JIT:
         with _cached_in(cache_folder()):
             made.enable_caching()

@@ -22,7 +22,8 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "refnet.vectors": ({"refnet.methods", "refnet.program", "refnet.quant"}, {"onnx"}),
     # A counterexample is saved as a vector, and a process is asked as one.
     "refnet.laws": ({"refnet.program", "refnet.vectors"}, {"hypothesis", "pytest"}),
-    "refnet.autograd": (set(), set()),
+    # The compiled convolution; the compiler is loaded when it is first called.
+    "refnet.autograd": ({"refnet.compiled"}, {"numba"}),
     "refnet.nn": ({"refnet.autograd"}, {"tqdm", "PIL"}),
     "refnet.quant": ({"refnet.autograd", "refnet.nn", "refnet.program"}, set()),
     "refnet.methods": (

@@ -9,6 +9,7 @@ Letters: N batch, C input channels, F filters, R S kernel, H W map, OH OW output
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -103,6 +104,24 @@ def _positions(g: Array, block: Block, groups: int) -> Array:
 
 def _correlate(x: Array, w: Array, window: Window, groups: int) -> Array:
     """Compute the convolution without bias."""
+    if _is_direct(x.dtype, window, groups):
+        from refnet.autograd import direct
+
+        return direct.correlate(x, w, window)
+    return _correlate_columns(x, w, window, groups)
+
+
+def _is_direct(dtype: np.dtype[Any], window: Window, groups: int) -> bool:
+    """Tell whether the compiled loops serve; the compiler is loaded for a candidate only."""
+    if dtype != np.float32 or groups != 1 or window.size[1] != 3:
+        return False
+    from refnet.autograd import direct
+
+    return direct.serves(dtype, window, groups)
+
+
+def _correlate_columns(x: Array, w: Array, window: Window, groups: int) -> Array:
+    """The same from columns and matrix products, for every kind of convolution."""
     filters = w.shape[0]
     y = np.empty((x.shape[0], filters, *window.output), dtype=x.dtype)
     matrices = _matrices(w, groups)
@@ -126,6 +145,17 @@ def _correlate(x: Array, w: Array, window: Window, groups: int) -> Array:
 
 
 def _weight_gradient(
+    x: Array, g: Array, shape: tuple[int, ...], window: Window, groups: int
+) -> Array:
+    """Sum over images and positions of g times what each tap sees, (F, C / G, R, S)."""
+    if _is_direct(g.dtype, window, groups):
+        from refnet.autograd import direct
+
+        return direct.weight_gradient(x, g, shape, window)
+    return _weight_gradient_columns(x, g, shape, window, groups)
+
+
+def _weight_gradient_columns(
     x: Array, g: Array, shape: tuple[int, ...], window: Window, groups: int
 ) -> Array:
     """Sum g (F, positions) @ columns (C / G * S, positions).T, for each vertical tap."""
