@@ -176,7 +176,7 @@ class Architecture:
                 return flow
         names = ", ".join(flow.name for flow in DATAFLOWS)
         if self.dataflow == "rs":
-            names += "; row-stationary is modelled for its clocks alone, hwsim.rowstationary"
+            names += "; row-stationary is modelled under given mappings, hwsim.rowstationary"
         raise ValueError(f"Architecture {self.name!r}: dataflow {self.dataflow!r}, exist {names}")
 
     @property

@@ -6,6 +6,7 @@ The closed forms are written once with these: on Python integers they are exact 
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,6 +31,13 @@ def smaller(a: Whole, b: Whole) -> Whole:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.minimum(a, b)
     return a if a <= b else b
+
+
+def common_divisor(a: Whole, b: Whole) -> Whole:
+    """The greatest common divisor of two."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return np.gcd(a, b)
+    return gcd(a, b)
 
 
 def pick(condition: Any, a: Whole, b: Whole) -> Whole:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim.checks import ceil_div
-from hwsim.lanes import Whole, larger, pick, smaller
+from hwsim.lanes import Whole, common_divisor, larger, pick, smaller
 
 
 class Machine(NamedTuple):
@@ -58,17 +58,33 @@ def swept(total: Whole, sweeps: Whole, room: Whole) -> Whole:
 
 
 def live_elements(w: Any, positions: Whole, channels: Whole) -> Whole:
-    """Input elements that consecutive output positions can touch at most [7.4.2].
+    """Input elements, in whole rows, that consecutive output positions touch at most [7.4.2].
 
-    Whole rows of the map are counted; every seam between two images costs the overlap of two
-    windows once more. Never more than the map itself; never falling when ``positions`` grows.
+    The maximum over all places of ``positions`` positions on the map, rows of padding counted with
+    the others, but never more than the map itself; never falling when ``positions`` grows.
     """
-    rows = ceil_div(positions - 1, w.output[1]) + 1
+    image = w.output[0] * w.output[1]
+    positions = smaller(positions, w.batch * image)
+    last = w.batch * image - positions  # the last place to start
+    # Rows and seams grow with the place in the first image; only ends of rows can be better.
+    late = smaller(last, image - 1)
+    early = larger(late // w.output[1] * w.output[1] - 1, smaller(late, w.output[1] - 1))
+    rows = larger(_rows(w, late, positions), _rows(w, early, positions))
+    return smaller(rows, w.batch * w.height) * w.width * smaller(channels, w.channels)
+
+
+def _rows(w: Any, start: Whole, positions: Whole) -> Whole:
+    """Input rows under ``positions`` windows, the first of them number ``start``.
+
+    A row of windows more is a step more, an image more the rows that two windows share.
+    """
     reach = w.dilation[0] * (w.kernel[0] - 1) + 1
-    touched = (rows - 1) * w.stride[0] + reach
-    seams = smaller(w.batch - 1, ceil_div(rows - 1, w.output[0]))
-    touched = touched + seams * larger(0, reach - w.stride[0])
-    return smaller(touched, w.batch * w.height) * w.width * smaller(channels, w.channels)
+    step = smaller(reach, w.stride[0])
+    end = start + positions - 1
+    rows = end // w.output[1] - start // w.output[1] + 1
+    image = w.output[0] * w.output[1]
+    images = end // image - start // image + 1
+    return rows * step + images * (reach - step)
 
 
 def orders(p: Any, w: Any, a: Machine) -> tuple[Loops, ...]:
@@ -119,8 +135,11 @@ def _weights_in_place(p: Any, w: Any, a: Machine) -> tuple[Loops, ...]:
 
 
 def _slice_channels(rows: Whole, area: Whole) -> Whole:
-    """Channels that a slice of ``rows`` steps touches at most; a kernel has ``area`` steps."""
-    return pick(rows % area == 0, rows // area, ceil_div(rows, area) + 1)
+    """Channels that a slice of ``rows`` steps touches at most; a kernel has ``area`` steps.
+
+    Slices begin at multiples of ``rows``, so at multiples of the common divisor within a kernel.
+    """
+    return (area - common_divisor(rows, area) + rows - 1) // area + 1
 
 
 def _inputs_in_place(p: Any, w: Any, a: Machine) -> tuple[Loops, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from hwsim.compare import Comparison
 from hwsim.report import LayerReport, Report
@@ -33,9 +34,7 @@ _COMPONENTS = (
     ("idle", "idle clocks", "#6c757d"),
     ("leakage", "leakage", "#ced4da"),
 )
-_MOST_LABELS = 60
-_MOST_POINTS = 12
-_MOST_PANELS = 12
+_MOST_LABELS, _MOST_POINTS, _MOST_PANELS = 60, 12, 12
 #: Points of a roofline within these shares of a decade are named together.
 _NEAR = (0.45, 0.12)
 _CYCLE_UNITS = ((1.0, "cycles"), (1e3, "thousand cycles"), (1e6, "million cycles"))
@@ -98,24 +97,26 @@ def roofline(report: Report, path: str | os.PathLike[str], *, format: str = "png
     axes.set(xscale="log", yscale="log", xlim=(low, high))
     bottom = min([low * slope, *reached]) / 2
     axes.set_ylim(bottom, peak * 2.5)
-    _name_points(axes, layers, reuse, reached)
     what = {"popcount": "bit products", "lanes": "lane operations"}.get(a.flow.style, "products")
     axes.set_xlabel(f"{what} a byte of DRAM traffic")
     axes.set_ylabel(f"{what} a clock")
-    axes.annotate(f"{peak:,} {what} a clock", (high, peak), xytext=(-4, 5),
-                  textcoords="offset points", ha="right", fontsize=8)
     middle = math.sqrt(low * ridge)
-    axes.annotate(f"{slope:g} bytes a clock from {a.dram.kind}", (middle, middle * slope),
-                  xytext=(-8, 4), textcoords="offset points", ha="right", va="bottom", fontsize=8)
+    flat = axes.annotate(f"{peak:,} {what} a clock", (high, peak), xytext=(-4, 5),
+                         textcoords="offset points", ha="right", fontsize=8)
+    steep = axes.annotate(f"{slope:g} bytes a clock from {a.dram.kind}", (middle, middle * slope),
+                          xytext=(8, -4), textcoords="offset points", va="top", fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(linewidth=0.4, alpha=0.5)
     axes.set_axisbelow(True)
     figure.suptitle(f"{report.workload} on {a.name}: a point is a layer, its area the share of "
                     "the clocks", fontsize=10)
+    figure.draw_without_rendering()  # places are known once the layout is
+    _name_points(axes, layers, reuse, reached, (flat, steep))
     _save(figure, path, format)
 
 
 _COLOURS = ("#343a40", "#30638e", "#2e7d5b", "#d1495b", "#edae49", "#7b4b94", "#6c757d", "#a9c5df")
+_LEADER = {"arrowstyle": "-", "linewidth": 0.4, "color": "#6c757d", "shrinkA": 0, "shrinkB": 2}
 _MARKERS = "osD^vP*X<>hp"
 
 
@@ -148,9 +149,15 @@ def compared(found: Comparison, path: str | os.PathLike[str], *, format: str = "
 
 
 def _name_points(
-    axes: Any, layers: Sequence[LayerReport], x: Sequence[float], y: Sequence[float]
+    axes: Any, layers: Sequence[LayerReport], x: Sequence[float], y: Sequence[float],
+    texts: Sequence[Any],
 ) -> None:
-    """Name layers, those that take most clocks first; a name stands for all close to its point."""
+    """Name layers, those that take most clocks first; a name stands for all close to its point.
+
+    Names stay in the axes and go down until they cover no point, no text and none of ``texts``.
+    """
+    dots = [axes.transData.transform(point) for point in zip(x, y, strict=True)]
+    taken, frame = [text.get_window_extent() for text in texts], axes.get_window_extent()
     order = sorted(range(len(layers)), key=lambda i: (-layers[i].total_cycles, i))
     near: dict[int, int] = {}
     for i in order:
@@ -160,8 +167,23 @@ def _name_points(
         near[one] = near.get(one, -1) + 1
     for i, others in list(near.items())[:_MOST_POINTS]:
         text = layers[i].name + (f" and {others} more" if others else "")
-        axes.annotate(text, (x[i], y[i]), xytext=(9, -9), textcoords="offset points",
-                      fontsize=7, ha="left", va="top")
+        name = axes.annotate(text, (x[i], y[i]), xytext=(9, -9), textcoords="offset points",
+                             fontsize=7, ha="left", va="top", arrowprops=_LEADER)
+        name.set_in_layout(False)
+        if _box(name).x1 > frame.x1:
+            name.set(ha="right", x=-9)
+        for down in range(9, 9 + 10 * (len(taken) + 4), 10):
+            name.set(y=-down)
+            box = _box(name)
+            if not any(map(box.overlaps, taken)) and not any(box.contains(*dot) for dot in dots):
+                break
+        taken.append(_box(name))
+
+
+def _box(name: Any) -> Any:
+    """Where the text of an annotation lies, without its line."""
+    name.update_positions(name.figure.canvas.get_renderer())
+    return Text.get_window_extent(name)
 
 
 def _save(figure: Figure, path: str | os.PathLike[str], format: str) -> None:

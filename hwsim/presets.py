@@ -2,7 +2,8 @@
 
 Unless a preset says otherwise, prices are those of one 45 nm table whatever a chip was made in, so
 that architectures can be compared; the text of each preset says what is taken from its source and
-what is assumed. Eyeriss itself is row-stationary: :mod:`hwsim.rowstationary` has its clocks.
+what is assumed. Eyeriss itself is row-stationary: :mod:`hwsim.rowstationary` has its clocks,
+:mod:`hwsim.rowtraffic` its words.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The row-stationary dataflow of Eyeriss: its processing clocks under a given mapping [7.3.7].
 
 A PE keeps a row of a filter and slides it along a row of the input; the PEs of a column add up the
-kernel's rows. Only processing clocks are modelled: no traffic, no energy, and so no dataflow of an
-:class:`hwsim.architecture.Architecture`. Chen et al., "Eyeriss", JSSC 52(1), 2017.
+kernel's rows. A mapping is given, not searched, so this is no dataflow of an
+:class:`hwsim.architecture.Architecture`; words and energy are in :mod:`hwsim.rowtraffic`. Chen et
+al., "Eyeriss", JSSC 52(1), 2017.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from hwsim.checks import ceil_div, normalise
 class RowShape:
     """A convolution as Eyeriss sees it: ``batch`` images, and in each of ``groups`` groups
     ``channels``, ``filters``, a kernel of ``kernel_rows`` x ``kernel_columns`` and an output of
-    ``output_rows`` x ``output_columns``.
+    ``output_rows`` x ``output_columns``. ``stride`` and ``padding`` are the same on all sides.
     """
 
     batch: int = 1
@@ -27,10 +28,26 @@ class RowShape:
     kernel_columns: int
     output_rows: int
     output_columns: int
+    stride: int = 1
+    padding: int = 0
 
     def __post_init__(self) -> None:
         normalise(self, "RowShape", "batch groups channels filters kernel_rows kernel_columns")
-        normalise(self, "RowShape", "output_rows output_columns")
+        normalise(self, "RowShape", "output_rows output_columns stride")
+        normalise(self, "RowShape", "padding", least=0)
+        if min(self.input_rows, self.input_columns) < 1:
+            size = f"{self.input_rows} x {self.input_columns}"
+            raise ValueError(f"RowShape: padding={self.padding}, a map of {size}, rule 1 x 1")
+
+    @property
+    def input_rows(self) -> int:
+        """Rows of the map under the windows, without padding."""
+        return (self.output_rows - 1) * self.stride + self.kernel_rows - 2 * self.padding
+
+    @property
+    def input_columns(self) -> int:
+        """Columns of the map under the windows, without padding."""
+        return (self.output_columns - 1) * self.stride + self.kernel_columns - 2 * self.padding
 
     @property
     def macs(self) -> int:
@@ -45,7 +62,8 @@ class RowMapping:
     """Eyeriss' mapping parameters, with its letters.
 
     A PE works on ``p`` filters and ``q`` channels; sets of kernel rows x ``e`` output rows lie on
-    the array, ``t`` of them with other filters and ``r`` with other channels.
+    the array, ``t`` of them with other filters and ``r`` with other channels. The buffer holds the
+    sums of ``m`` filters (p t where None) of ``n`` images at a time.
     """
 
     e: int
@@ -53,9 +71,20 @@ class RowMapping:
     q: int
     r: int
     t: int
+    m: int | None = None
+    n: int = 1
 
     def __post_init__(self) -> None:
-        normalise(self, "RowMapping", "e p q r t")
+        normalise(self, "RowMapping", "e p q r t n")
+        if self.m is not None:
+            normalise(self, "RowMapping", "m")
+        if self.filters % (self.p * self.t):
+            raise ValueError(f"RowMapping: m={self.m}, rule a multiple of p t = {self.p * self.t}")
+
+    @property
+    def filters(self) -> int:
+        """Filters whose sums are in the buffer at a time."""
+        return self.p * self.t if self.m is None else self.m
 
 
 #: The scratchpads of a PE in words: inputs, weights, sums.
@@ -76,7 +105,7 @@ def processing_cycles(
     >>> processing_cycles(conv5, RowMapping(e=13, p=16, q=3, r=2, t=2)) / 200e6 * 1e3  # ms
     9.58464
     """
-    _check(shape, mapping, rows, columns)
+    check_fit(shape, mapping, rows, columns)
     passes = (
         shape.batch * shape.groups
         * ceil_div(shape.filters, mapping.p * mapping.t)
@@ -91,8 +120,11 @@ def active_pes(shape: RowShape, mapping: RowMapping) -> int:
     return shape.kernel_rows * mapping.e * mapping.r * mapping.t
 
 
-def _check(shape: RowShape, mapping: RowMapping, rows: int, columns: int) -> None:
-    """Strips of a set wider than the array lie above each other; scratchpads hold their rows."""
+def check_fit(shape: RowShape, mapping: RowMapping, rows: int, columns: int) -> None:
+    """Refuse sets that do not fit the array, and rows that do not fit the scratchpads.
+
+    Strips of a set wider than the array lie above each other.
+    """
     strips = ceil_div(mapping.e, columns)
     high = shape.kernel_rows * strips
     sets = mapping.r * mapping.t
@@ -109,22 +141,24 @@ def _check(shape: RowShape, mapping: RowMapping, rows: int, columns: int) -> Non
 
 
 def _alexnet(
-    name: str, channels: int, filters: int, kernel: int, output: int, groups: int,
-    mapping: tuple[int, int, int, int, int], ms: float, pes: int,
+    name: str, channels: int, filters: int, kernel: int, output: int, groups: int, stride: int,
+    mapping: tuple[int, int, int, int, int, int, int], ms: float, pes: int,
 ) -> tuple[str, RowShape, RowMapping, float, int]:
     shape = RowShape(
         batch=4, groups=groups, channels=channels, filters=filters // groups, kernel_rows=kernel,
-        kernel_columns=kernel, output_rows=output, output_columns=output,
+        kernel_columns=kernel, output_rows=output, output_columns=output, stride=stride,
+        padding=0 if stride > 1 else kernel // 2,
     )
-    e, p, q, r, t = mapping
-    return name, shape, RowMapping(e=e, p=p, q=q, r=r, t=t), ms, pes
+    m, n, e, p, q, r, t = mapping
+    return name, shape, RowMapping(m=m, n=n, e=e, p=p, q=q, r=r, t=t), ms, pes
 
 
-#: AlexNet, batch 4, 200 MHz: layer, shape, mapping of table III, published processing ms, PEs.
+#: AlexNet, batch 4, 200 MHz: layer, shape, mapping (m n e p q r t, table III), published processing
+#: ms, PEs.
 ALEXNET = (
-    _alexnet("CONV1", 3, 96, 11, 55, 1, (7, 16, 1, 1, 2), 16.5, 154),
-    _alexnet("CONV2", 48, 256, 5, 27, 2, (27, 16, 2, 1, 1), 39.2, 135),
-    _alexnet("CONV3", 256, 384, 3, 13, 1, (13, 16, 4, 1, 4), 21.8, 156),
-    _alexnet("CONV4", 192, 384, 3, 13, 2, (13, 16, 3, 2, 2), 16.0, 156),
-    _alexnet("CONV5", 192, 256, 3, 13, 2, (13, 16, 3, 2, 2), 10.0, 156),
+    _alexnet("CONV1", 3, 96, 11, 55, 1, 4, (96, 1, 7, 16, 1, 1, 2), 16.5, 154),
+    _alexnet("CONV2", 48, 256, 5, 27, 2, 1, (64, 1, 27, 16, 2, 1, 1), 39.2, 135),
+    _alexnet("CONV3", 256, 384, 3, 13, 1, 1, (64, 4, 13, 16, 4, 1, 4), 21.8, 156),
+    _alexnet("CONV4", 192, 384, 3, 13, 2, 1, (64, 4, 13, 16, 3, 2, 2), 16.0, 156),
+    _alexnet("CONV5", 192, 256, 3, 13, 2, 1, (64, 4, 13, 16, 3, 2, 2), 10.0, 156),
 )

@@ -1,4 +1,4 @@
-"""SCALE-Sim's CALC mode the long way: every address of every clock, in plain Python.
+"""SCALE-Sim's two modes the long way: every address of every clock, in plain Python.
 
 The slow, obvious equal of ``hwsim.scalesim``, written from chapter 07b: matrices of addresses, a
 table of clocks and ports, a buffer that is a set, a list of lines to DRAM.
@@ -171,3 +171,136 @@ def report(layer, config):
         written(tables[2], config.output_kb, config.C, clocks),
     ]
     return {"total": clocks - 1, "sram": sram, "dram": dram}
+
+
+def stacked(A, width):
+    """Folds of ``width`` columns on top of each other, those at the edge filled up."""
+    return [
+        [*row[low:high], *[IDLE] * (width - (high - low))]
+        for low, high in cuts(len(A[0]), width) for row in A
+    ]
+
+
+def diagonals(rows):
+    return [
+        rows[d - c][c]
+        for d in range(len(rows) + len(rows[0])) for c in range(len(rows[0]))
+        if 0 <= d - c < len(rows)
+    ]
+
+
+def prefetch_orders(layer, dataflow, R, C):
+    """The order of prefetches of X and of W, idle places included."""
+    X, W, _ = operands(layer)
+    match dataflow:
+        case "os":
+            return diagonals(stacked(transposed(X), R)), diagonals(stacked(W, C))
+        case "ws":
+            return diagonals(stacked(X, R)), [a for row in stacked(W, C) for a in row]
+    return [a for row in stacked(transposed(X), C) for a in row], diagonals(
+        stacked(transposed(W), R)
+    )
+
+
+class GivenBandwidth:
+    """A read buffer with prefetches of so many words a clock."""
+
+    def __init__(self, places, kilobytes, bandwidth):
+        words = kilobytes * 1024
+        addresses, size = [a for a in places if a is not IDLE], ceil(words / 100)
+        self.lines = [set(addresses[i : i + size]) for i in range(0, len(addresses), size)]
+        if len(addresses) % size == 0:
+            self.lines.append(set())
+        self.half = min(ceil(words / 2 / size), len(self.lines))
+        self.step = min(ceil(words / 2 / size), len(self.lines) - self.half)
+        self.clocks, self.bandwidth = ceil(words / 2 / bandwidth), bandwidth
+        first = min(self.clocks, ceil(len(places) / bandwidth))
+        self.at, self.begin, self.ready, self.words = 0, -first, -1, first * bandwidth
+        self.served = []
+
+    def holds(self, address):
+        window = range(self.at, self.at + self.half)
+        return any(address in self.lines[i % len(self.lines)] for i in window)
+
+    def serve(self, addresses, clock):
+        """Clocks in which the array stands still for this row of requests."""
+        out = clock + 1
+        for address in addresses:
+            while not self.holds(address):
+                self.at = (self.at + self.step) % len(self.lines)
+                self.ready += self.clocks + 1
+                self.words += self.clocks * self.bandwidth
+                late = self.ready - out
+                out += late
+                if late > 0:
+                    out += late
+        if addresses:
+            self.served.append(out)
+        return out - clock - 1
+
+
+class GivenDrain:
+    """The write buffer with lines of so many words."""
+
+    def __init__(self, kilobytes, width):
+        self.words = self.room = kilobytes * 1024
+        self.width, self.line, self.lines, self.busy, self.clocks = width, 0, [], 0, []
+        self.sent, self.served = 0, []
+
+    def close(self):
+        if self.line:
+            self.lines.append(self.line)
+        self.line = 0
+
+    def drain(self, clock):
+        self.close()
+        count = ceil(self.words // 2 / self.width)
+        gone, self.lines = self.lines[:count], self.lines[count:]
+        words = len(gone) * self.width - (self.width - gone[-1])
+        self.sent, self.room = self.sent + words, self.room + words
+        self.clocks += range(clock, clock + len(gone))
+        self.busy = clock + len(gone) - 1
+
+    def serve(self, results, clock):
+        out = clock
+        for _ in range(results):
+            self.line, self.room = self.line + 1, self.room - 1
+            if self.line == self.width:
+                self.close()
+            if out < self.busy:
+                if self.room <= 0:
+                    out = self.busy
+            elif self.room < self.words // 2:
+                self.drain(out)
+        if results:
+            self.served.append(out)
+        return out
+
+
+def report_under_bandwidth(layer, config):
+    """What :func:`report` gives, and stalls, with the bandwidths of ``config``."""
+    tables, clocks, words = demand(layer, config.dataflow, config.R, config.C)
+    places = prefetch_orders(layer, config.dataflow, config.R, config.C)
+    sizes = (config.input_kb, config.filter_kb)
+    x, w = map(GivenBandwidth, places, sizes, config.bandwidths[:2])
+    y = GivenDrain(config.output_kb, config.bandwidths[2])
+    stalls, outs = 0, []
+    for row in range(clocks):
+        asked = [[a for _, a in sorted(table.clocks.get(row, []))] for table in tables]
+        clock = row + stalls
+        late = x.serve(asked[0], clock), w.serve(asked[1], clock)
+        outs.append(y.serve(len(asked[2]), clock))
+        stalls += max(*late, outs[-1] - clock)
+    y.close()
+    clock = outs[-1]
+    while y.lines:
+        y.drain(clock)
+        clock = y.busy + 1
+    return {
+        "total": max(outs), "stalls": stalls,
+        "sram": [(b.served[0], b.served[-1], n) for b, n in zip((x, w, y), words, strict=True)],
+        "dram": [
+            (x.begin, x.ready, x.words), (w.begin, w.ready, w.words),
+            (min(y.clocks), max(y.clocks), y.sent),
+        ],
+    }

@@ -73,7 +73,7 @@ def test_what_does_not_fit_is_refused():
         ({"p": 25, "q": 1}, "25 words of sums in a PE, rule at most 24"),
     ):
         with pytest.raises(ValueError, match=seen):
-            processing_cycles(conv5, replace(mapping, **change))
+            processing_cycles(conv5, replace(mapping, m=None, **change))
     with pytest.raises(ValueError, match="rule at most 0 on 2 x 14"):
         processing_cycles(conv5, mapping, rows=2)
     with pytest.raises(ValueError, match="RowShape: channels=0"):

@@ -17,7 +17,11 @@ from hwsim.scalesim.results import _sum
 from hwsim.scalesim.skew import asked_before, clock_of, order
 from hwsim.scalesim.windows import distinct, previous
 
-GOLDEN = json.loads((Path(__file__).parent / "data" / "scalesim_3_0_0.json").read_text())
+GOLDEN, USER = (
+    json.loads((Path(__file__).parent / "data" / name).read_text())
+    for name in ("scalesim_3_0_0.json", "scalesim_3_0_0_user.json")
+)
+CASES = [*GOLDEN["cases"], *USER["cases"]]
 
 
 def test_golden_data_name_their_source():
@@ -25,11 +29,13 @@ def test_golden_data_name_their_source():
     layers = sum(len(case["reports"]["COMPUTE_REPORT.csv"].splitlines()) - 1
                  for case in GOLDEN["cases"])
     assert layers == 132
+    assert USER["tool"] == GOLDEN["tool"]
+    assert len(USER["cases"]) >= 40
 
 
-@pytest.mark.parametrize("case", range(len(GOLDEN["cases"])))
+@pytest.mark.parametrize("case", range(len(CASES)))
 def test_reports_equal_those_of_the_tool_byte_for_byte(tmp_path, case):
-    case = GOLDEN["cases"][case]
+    case = CASES[case]
     (tmp_path / "t.csv").write_text(case["topology"])
     (tmp_path / "c.cfg").write_text(case["config"])
     done = simulate(tmp_path / "t.csv", tmp_path / "c.cfg", kind=case["kind"])
@@ -55,12 +61,21 @@ def configs(draw):
         run_name="r", R=draw(st.integers(1, 9)), C=draw(st.integers(1, 9)),
         input_kb=draw(st.integers(1, 2)), filter_kb=draw(st.integers(1, 2)),
         output_kb=draw(st.integers(1, 2)), dataflow=draw(st.sampled_from(["os", "ws", "is"])),
+        bandwidths=draw(st.none() | st.tuples(*[st.integers(1, 9) | st.integers(1, 800)] * 3)),
     )
 
 
 def compare(layer, config):
-    mine, slow = run(layer, config), scalesim_twin.report(layer, config)
-    assert mine.total_cycles == slow["total"]
+    if config.bandwidths is None:
+        mine, slow = run(layer, config), {"stalls": 0} | scalesim_twin.report(layer, config)
+    else:
+        slow = scalesim_twin.report_under_bandwidth(layer, config)
+        if slow["total"] < 1:
+            with pytest.raises(ValueError, match="rule 1 or later, the tool divides by it"):
+                run(layer, config)
+            return
+        mine = run(layer, config)
+    assert (mine.total_cycles, mine.stall_cycles) == (slow["total"], slow["stalls"])
     assert [(a.start, a.stop, a.words) for a in mine.sram] == slow["sram"]
     assert [(a.start, a.stop, a.words) for a in mine.dram] == slow["dram"]
 
@@ -75,6 +90,7 @@ def test_equals_the_slow_twin(layer, config):
 WIDE = Layer(height=12, width=11, kernel=(3, 3), channels=8, filters=13, stride=1)
 
 
+@pytest.mark.parametrize("bandwidths", [None, (10, 10, 10), (3, 40, 1), (700, 5, 64)])
 @pytest.mark.parametrize("dataflow", ["os", "ws", "is"])
 @pytest.mark.parametrize(
     "layer",
@@ -84,9 +100,9 @@ WIDE = Layer(height=12, width=11, kernel=(3, 3), channels=8, filters=13, stride=
         replace(WIDE, height=30, width=1, kernel=(1, 1), channels=40),
     ],
 )
-def test_equals_the_slow_twin_over_many_refills(layer, dataflow):
+def test_equals_the_slow_twin_over_many_refills(layer, dataflow, bandwidths):
     config = Config(run_name="r", R=4, C=3, input_kb=1, filter_kb=1, output_kb=1,
-                    dataflow=dataflow)
+                    dataflow=dataflow, bandwidths=bandwidths)
     compare(layer, config)
 
 

@@ -116,6 +116,24 @@ def test_sparsity_has_an_effect_only_where_it_is_on(files):
     assert on.reports()["SPARSE_REPORT.csv"].splitlines()[1].startswith("0, csr, 72, 109, 73, ")
 
 
+USER = """USER
+[layout]
+IfmapSRAMBankBandwidth: 10
+IfmapSRAMBankNum: 4
+FilterSRAMBankBandwidth: 20
+FilterSRAMBankNum: 10
+"""
+
+
+def test_given_bandwidths(files, capsys):
+    """Those of reads are keys of the layout; of a list, only the first is used [7b.9.1]."""
+    text = CONFIG.replace("CALC\n", USER.replace("Num: 4", "Num: 5"))
+    (files / "c.cfg").write_text(text.replace("Bandwidth : 10", "Bandwidth : 7, 8"))
+    assert read_config(files / "c.cfg").bandwidths == (10, 20, 7)
+    assert main(["simulate", str(files / "t.csv"), "--config", str(files / "c.cfg"), *COMPAT]) == 0
+    assert capsys.readouterr().out.startswith("as scalesim-3.0.0 reports it: 16 x 8, os, USER")
+
+
 BAD_CONFIGS = [
     ("ArrayHeight:    16\n", "", "[architecture_presets] has no ArrayHeight, rule an integer"),
     ("ArrayHeight:    16", "ArrayHeight: 0", ":4: [architecture_presets] ArrayHeight = '0', rule"),
@@ -127,7 +145,14 @@ BAD_CONFIGS = [
     ("Dataflow : os", "Dataflow : rs", ":12: [architecture_presets] Dataflow = 'rs', rule os, ws,"),
     ("Dataflow : os", "Dataflow : OS", ":12: [architecture_presets] Dataflow = 'OS', rule os, ws,"),
     ("Dataflow : os\n", "", "has no Dataflow, rule os, ws, is"),
-    ("CALC", "USER", ":14: [run_presets] InterfaceBandwidth = 'USER', rule CALC: USER band"),
+    ("CALC", "BOTH", ":14: [run_presets] InterfaceBandwidth = 'BOTH', rule CALC, USER"),
+    ("CALC", "USER", "no section [layout], rule one with IfmapSRAMBankBandwidth"),
+    ("CALC\n", USER, ":17: [layout] IfmapSRAMBankNum = 4: rule a divisor of IfmapSRAMBankBand"),
+    ("CALC\n", USER.replace("Num: 4", "Num: 0"), ":17: [layout] IfmapSRAMBankNum = '0', rule"),
+    ("Bandwidth : 10\nDataflow : os\n[run_presets]\nInterfaceBandwidth: CALC\n",
+     "Bandwidth : 0, 9\nDataflow : os\n[run_presets]\nInterfaceBandwidth: "
+     + USER.replace("4", "5"),
+     ":11: [architecture_presets] Bandwidth = '0', rule an integer from 1"),
     ("[run_presets]", "[run]", "no section [run_presets], rule one with InterfaceBandwidth"),
     ("CALC\n", "CALC\nUseRamulatorTrace: True\n", ":15: [run_presets] UseRamulatorTrace = True"),
     ("CALC\n", "CALC\nUseRamulatorTrace: maybe\n", ":15: [run_presets] UseRamulatorTrace = 'may"),

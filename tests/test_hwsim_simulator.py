@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import io
+import itertools
 import json
 import math
 import subprocess
@@ -11,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 from hwsim_cases import ALEXNET, conv, gemm, small_program
+from matplotlib.text import Text
 
 import hwsim
 from hwsim import dataflow, presets, stepped
@@ -225,6 +227,22 @@ def test_rooflines_are_written_the_same_every_time(tmp_path, preset):
     for name in ("a", "b"):
         roofline(report, tmp_path / name, format="svg")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("preset", [presets.GEMMINI_16X16_WS, presets.SCALE_SIM_32X32_OS])
+def test_names_on_a_roofline_cover_nothing(tmp_path, monkeypatch, preset):
+    drawn = []
+    monkeypatch.setattr("hwsim.plot._save", lambda figure, *_: drawn.append(figure))
+    workload = hwsim.read_topology(ALEXNET.with_name("resnet50.csv"))
+    roofline(simulate(workload, preset), tmp_path / "r.png")
+    (axes,) = drawn[0].axes
+    drawn[0].draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    assert len(boxes) > 4
+    for a, b in itertools.combinations(boxes, 2):
+        assert not a.overlaps(b)
+    points = axes.transData.transform(axes.collections[0].get_offsets())
+    assert sum(box.count_contains(points) for box in boxes) == 0
 
 
 def test_plot_of_many_layers_and_of_one(tmp_path):

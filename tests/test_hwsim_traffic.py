@@ -276,33 +276,36 @@ def test_windows_that_do_not_overlap_on_chip_are_fetched_one_by_one():
     assert choose(layer, p, roomy)[1].input_read_bits == 8 * layer.input.elements
 
 
-@given(
-    H=st.integers(3, 9), R=st.integers(1, 3), stride=st.integers(1, 4), pad=st.integers(0, 2),
-    batch=st.integers(1, 3), dilation=st.integers(1, 2), positions=st.integers(1, 30),
-)
-@example(H=3, R=3, stride=1, pad=0, batch=3, dilation=1, positions=3)
-def test_live_elements_bound_what_windows_touch(H, R, stride, pad, batch, dilation, positions):
-    reach = dilation * (R - 1) + 1
-    assume(H + 2 * pad >= reach)
-    out = (H + 2 * pad - reach) // stride + 1
-    window = Window(
-        batch=batch, channels=3, height=H, width=H, kernel=(R, R), stride=(stride, stride),
-        padding=((pad, pad), (pad, pad)), dilation=(dilation, dilation), output=(out, out),
-    )
-    total = batch * out * out
-    worst = 0
-    for first in range(max(1, total - positions + 1)):
-        rows = set()
-        for position in range(first, min(first + positions, total)):
-            image, i = position // (out * out), position % (out * out) // out
-            for r in range(R):
-                h = i * stride + r * dilation - pad
-                if 0 <= h < H:
-                    rows.add((image, h))
-        worst = max(worst, len(rows))
-    assert worst * H * 3 <= window.live_elements(positions, 3)
-    assert window.live_elements(positions, 3) <= window.live_elements(positions + 1, 3)
-    assert window.live_elements(total, 99) <= batch * H * H * 3
+def windows():
+    """Small windows of every output size, batch, kernel, stride, dilation and padding."""
+    three, two = (1, 2, 3), (1, 2)
+    sizes = itertools.product(three, three, three, three, (1, 2, 3, 5), two, (0, 1))
+    for P, Q, batch, R, stride, dilation, pad in sizes:
+        height = (P - 1) * stride + dilation * (R - 1) + 1 - 2 * pad
+        if height > 0:
+            yield Window(
+                batch=batch, channels=2, height=height, width=5, kernel=(R, 1),
+                stride=(stride, 1), padding=((pad, pad), (0, 0)), dilation=(dilation, 1),
+                output=(P, Q),
+            )
+
+
+def test_live_elements_are_what_any_consecutive_windows_touch():
+    """Equal over every place of every number of windows, whole padded rows counted one by one."""
+    for w in windows():
+        (P, Q), reach = w.output, w.dilation[0] * (w.kernel[0] - 1) + 1
+        under = [
+            {(i // (P * Q), i // Q % P * w.stride[0] + v) for v in range(reach)}
+            for i in range(w.batch * P * Q)
+        ]
+        for positions in range(1, len(under) + 1):
+            most = max(
+                len(set().union(*under[first : first + positions]))
+                for first in range(len(under) - positions + 1)
+            )
+            expected = min(most, w.batch * w.height) * w.width
+            assert w.live_elements(positions, 1) == expected, (w, positions)
+        assert w.live_elements(len(under) + 1, 9) == 2 * w.live_elements(len(under), 1)
 
 
 def used(layer: Gemm, position: int, k: int) -> tuple[int, int, int, int] | None:

@@ -58,7 +58,8 @@ class Run:
                       for i, (cell, w) in enumerate(zip(cells, widths, strict=True)))
             for cells in rows
         ]
-        title = f"as {COMPATIBLE[0]} reports it: {c.R} x {c.C}, {c.dataflow}, CALC; DRAM in words"
+        mode = "CALC" if c.bandwidths is None else "USER"
+        title = f"as {COMPATIBLE[0]} reports it: {c.R} x {c.C}, {c.dataflow}, {mode}; DRAM in words"
         return "\n".join([title, "", *(line.rstrip() for line in lines)]) + "\n"
 
 

@@ -13,6 +13,7 @@ from hwsim.scalesim.layer import AXES
 SPARSE = ("csr", "csc", "ellpack_block")
 _ARRAY, _RUN = "architecture_presets", "run_presets"
 _LARGEST = 10**9
+_RULE = f"rule an integer from 1 to {_LARGEST}"
 _SIZES = {
     "R": "ArrayHeight", "C": "ArrayWidth", "input_kb": "IfmapSramSzkB",
     "filter_kb": "FilterSramSzkB", "output_kb": "OfmapSramSzkB",
@@ -28,7 +29,8 @@ class Config:
     """What the reports depend on: R x C PEs, SRAM sizes in kB (a word is a byte), the dataflow.
 
     ``sparse`` is how sparse filters are stored (:data:`SPARSE`), empty where sparsity is off and
-    the N:M column of a topology has no effect.
+    the N:M column of a topology has no effect. ``bandwidths`` are words a clock of IFMAP, filter
+    and OFMAP with ``InterfaceBandwidth = USER``, None with ``CALC``.
     """
 
     run_name: str
@@ -39,14 +41,15 @@ class Config:
     output_kb: int
     dataflow: str
     sparse: str = ""
+    bandwidths: tuple[int, int, int] | None = None
 
 
 def read_config(path: str | os.PathLike[str]) -> Config:
     """The configuration in a file.
 
-    Offsets, request buffers, bandwidths and layouts do not change what is modelled and may be
-    missing. Raises ``ValueError`` with the file, the line where there is one, the key, what was
-    seen and the rule; ``OSError`` where the file cannot be read.
+    Offsets, request buffers, layouts and, with ``CALC``, bandwidths do not change what is modelled
+    and may be missing. Raises ``ValueError`` with the file, the line where there is one, the key,
+    what was seen and the rule; ``OSError`` where the file cannot be read.
     """
     where = os.fspath(path)
     try:
@@ -71,13 +74,31 @@ class _Reader:
         for section, key in _OFF:
             if self.switch(section, key):
                 raise ValueError(f"{self.at(section, key)} {key} = True: rule False, not modelled")
-        self.choice(_RUN, "InterfaceBandwidth", ("CALC",), "USER bandwidth is not modelled")
+        given = self.choice(_RUN, "InterfaceBandwidth", ("CALC", "USER"), "") == "USER"
         sizes = {name: self.size(_ARRAY, key) for name, key in _SIZES.items()}
         dataflow = self.choice(_ARRAY, "Dataflow", tuple(AXES), "")
         return Config(
             run_name=self.parser.get("general", "run_name", fallback="scale_run"),
-            dataflow=dataflow, sparse=self.sparse(), **sizes,
+            dataflow=dataflow, sparse=self.sparse(),
+            bandwidths=self.bandwidths() if given else None, **sizes,
         )
+
+    def bandwidths(self) -> tuple[int, int, int]:
+        """Words a clock of the three DRAM streams; those of reads are layout keys [7b.9.1]."""
+        reads = []
+        for name in ("Ifmap", "Filter"):
+            words = self.size("layout", f"{name}SRAMBankBandwidth")
+            banks = self.size("layout", f"{name}SRAMBankNum")
+            if words % banks:
+                at = self.at("layout", f"{name}SRAMBankNum")
+                raise ValueError(
+                    f"{at} {name}SRAMBankNum = {banks}: rule a divisor of {name}SRAMBankBandwidth, "
+                    f"{words}"
+                )
+            reads.append(words)
+        rule = "rule integers, commas between them"
+        first = self.value(_ARRAY, "Bandwidth", rule).split(",")[0]
+        return reads[0], reads[1], self.number(_ARRAY, "Bandwidth", first.strip())
 
     def sparse(self) -> str:
         """The representation of sparse filters, if sparsity is on."""
@@ -116,11 +137,13 @@ class _Reader:
 
     def size(self, section: str, key: str) -> int:
         """A positive integer."""
-        rule = f"rule an integer from 1 to {_LARGEST}"
-        seen = self.value(section, key, rule)
+        return self.number(section, key, self.value(section, key, _RULE))
+
+    def number(self, section: str, key: str, seen: str) -> int:
+        """What was ``seen`` as a positive integer."""
         short = seen.isascii() and seen.isdigit() and len(seen) <= len(str(_LARGEST))
         if not short or not 1 <= int(seen) <= _LARGEST:
-            raise ValueError(f"{self.at(section, key)} {key} = {seen!r}, {rule}")
+            raise ValueError(f"{self.at(section, key)} {key} = {seen!r}, {_RULE}")
         return int(seen)
 
     def choice(self, section: str, key: str, known: tuple[str, ...], why: str) -> str:

@@ -1,4 +1,4 @@
-"""A layer on an array as SCALE-Sim 3.0.0 reports it, in CALC mode [7b.2].
+"""A layer on an array as SCALE-Sim 3.0.0 reports it [7b.2].
 
 Everything before the ratios is an exact integer. The ratios are made of them with the same
 operations in the same order as the tool's, so that the printed digits agree.
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hwsim.checks import ceil_div
 from hwsim.scalesim.config import Config
 from hwsim.scalesim.layer import Folding, Layer
+from hwsim.scalesim.stalls import timing
 from hwsim.scalesim.streams import Reads, filters, inputs
 from hwsim.scalesim.writes import Results, WriteBuffer
 
@@ -30,6 +31,10 @@ class Access:
     start: int
     stop: int
     words: int | float
+
+
+#: IFMAP, filter and OFMAP.
+Streams = tuple[Access, Access, Access]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +66,8 @@ class LayerResult:
     overall_util: float
     mapping_efficiency: float
     compute_util: float
-    sram: tuple[Access, Access, Access]
-    dram: tuple[Access, Access, Access]
+    sram: Streams
+    dram: Streams
     storage: Storage
 
     @property
@@ -85,22 +90,42 @@ def run(layer: Layer, config: Config) -> LayerResult:
     x = inputs(layer, folding, config.input_kb)
     w = filters(layer, folding, config.filter_kb)
     results = Results(folding=folding)
-    buffer = WriteBuffer(results=results, words=1024 * config.output_kb, width=config.C)
-    buffer.run()
-    dram = (_fetched(x), _fetched(w), _drained(buffer))
-    total = folding.cycles - 1
+    sram = (
+        _served(x, _input_words(x, layer, folding, config)), _served(w, w.requests),
+        _given(results),
+    )
+    if config.bandwidths is None:
+        buffer = WriteBuffer(results=results, words=1024 * config.output_kb, width=config.C)
+        buffer.run()
+        dram: Streams = (_fetched(x), _fetched(w), _drained(buffer))
+        return _result(layer, folding, config, (folding.cycles - 1, 0), sram, dram)
+    at = timing(layer, folding, config, config.bandwidths)
+    if at.total < 1:
+        raise ValueError(f"ends at clock {at.total}: rule 1 or later, the tool divides by it")
+    sram_x, sram_w, sram_y = (
+        Access(start=start, stop=stop, words=access.words)
+        for (start, stop), access in zip(at.sram, sram, strict=True)
+    )
+    dram_x, dram_w, dram_y = (
+        Access(start=start, stop=stop, words=words) for start, stop, words in at.dram
+    )
+    return _result(layer, folding, config, (at.total, at.stalls), (sram_x, sram_w, sram_y),
+                   (dram_x, dram_w, dram_y))
+
+
+def _result(
+    layer: Layer, folding: Folding, config: Config, cycles: tuple[int, int], sram: Streams,
+    dram: Streams,
+) -> LayerResult:
+    """The rows of a layer from its total and stalled clocks and its six streams."""
+    total, stalls = cycles
     return LayerResult(
         overall_cycles=dram[2].stop - min(dram[0].start, dram[1].start),
-        total_cycles=total, stall_cycles=0,
+        total_cycles=total, stall_cycles=stalls,
         overall_util=layer.macs * 100 / (total * config.R * config.C),
         mapping_efficiency=_mean(folding, _mapped) * 100,
         compute_util=_mean(folding, _computing) * 100,
-        sram=(
-            _served(x, _input_words(x, layer, folding, config)), _served(w, w.requests),
-            _given(results),
-        ),
-        dram=dram,
-        storage=Storage.of(layer, config.sparse),
+        sram=sram, dram=dram, storage=Storage.of(layer, config.sparse),
     )
 
 
