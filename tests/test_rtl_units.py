@@ -68,7 +68,7 @@ def test_units_compute_the_sums_of_integers(case: int, tmp_path: Path) -> None:
     subprocess.run(
         ["iverilog", "-g2012", "-o", "unit", "-s", "bench", f"-Pbench.COUNT={WORDS}",
          *(f"-D{name}={value}" for name, value in macros.items()),
-         *(str(RTL / f"{name}.sv") for name in ("pe_bench", "pe_accumulator", unit))],
+         *(str(RTL / f"{name}.sv") for name in ("pe_bench", "pe_accumulator", "pe_product", unit))],
         check=True, cwd=tmp_path,
     )
     done = subprocess.run(["vvp", "unit"], capture_output=True, text=True, cwd=tmp_path, check=True)
