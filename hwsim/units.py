@@ -72,7 +72,7 @@ class Unit:
         """um2 of a unit of so many lanes.
 
         >>> unit("ternary2-dot").area_um2(16), round(unit("ternary2-dot").area_um2(1), 1)
-        (927.5, 214.5)
+        (927.5, 284.0)
         """
         return self.um2 * self._part(self.shared_area, lanes)
 
