@@ -154,10 +154,6 @@ WHOLE = [
      TERNARY_WEIGHTS, (2, 2)),
     ("loom2", "parts_array", {"KIND": 0, "ROWS": 4, "COLS": 4, "LANES": 16, "SERIAL": 2}, LENET,
      (0, 15), (-8, 7), (4, 4)),
-    ("bitfusion", "parts_array", {"KIND": 1, "ROWS": 4, "COLS": 4, "LANES": 1}, LENET, (0, 3),
-     (-8, 7), (2, 4)),
-    ("unpu", "parts_array", {"KIND": 2, "ROWS": 4, "COLS": 4, "LANES": 4}, LENET, (0, 255), (-2, 1),
-     (8, 2)),
 ]
 
 
