@@ -7,8 +7,9 @@
 Needs Yosys and a Liberty file; by default Debian's `yosys` and `qflow-tech-osu018` (180 nm, 1.8 V).
 The units are those of `tests/rtl/pe_*.sv`. Every unit is synthesised flat for its totals, and once
 more with its accumulator kept apart for the shares. Weights are ternary with half of them zero, or
-uniform; inputs are uniform; no wires and no glitches. Ratios to the int8 MAC with a 24-bit sum do
-not depend much on the library, and are what the prices of `hwsim` rest on [7d.1].
+uniform; inputs are uniform; no wires and no glitches. MACs of systolic arrays have registers for
+their operands, units with lanes do not: their operands come from the edge. Ratios to the int8 MAC
+with a 24-bit sum are what the prices of `hwsim` rest on [7d.1].
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ RTL = Path(__file__).parent.parent / "tests" / "rtl"
 LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 BASE = "int8 MAC, 24-bit sum"
 TOLERANCE = 0.25
+#: Modules that units have inside.
+PARTS = ("pe_accumulator", "pe_product")
 #: Terms of a sum; it starts at zero, so that its sign changes as that of a real sum does.
 SUM_CLOCKS = 64
 #: The default script of Yosys without its SAT sweeping, which multipliers keep busy for hours.
@@ -64,9 +67,9 @@ def _dot(name: str, x: int, w: int, total: int, *, ternary: bool, lanes: int = 1
 
 
 def _serial(name: str, x: int, w: int, *, ternary: bool = False, lanes: int = 16, clocks: int = 8,
-            table: tuple[float, float] | None = None) -> Unit:
+            total: int = 32, table: tuple[float, float] | None = None) -> Unit:
     return Unit(name, "pe_serial", {
-        "LANES": lanes, "X_BITS": x, "W_BITS": w, "W_SIGNED": int(w > 1), "SUM_BITS": 32},
+        "LANES": lanes, "X_BITS": x, "W_BITS": w, "W_SIGNED": int(w > 1), "SUM_BITS": total},
         lanes, ternary, w_clocks=clocks, shift_every=8, table=table)
 
 
@@ -85,7 +88,8 @@ UNITS = (
     _dot("16 lanes ternary x 8 bit, one 24-bit sum", 8, 2, 24, ternary=True),
     _dot("4 lanes int8, one 32-bit sum", 8, 8, 32, ternary=False, lanes=4),
     _dot("4 lanes int4, one 16-bit sum", 4, 4, 16, ternary=False, lanes=4),
-    _serial("16 lanes ternary x 1 bit, shifted sum", 1, 2, ternary=True, clocks=2,
+    _serial("16 lanes ternary x 1 bit, shifted sum", 1, 2, ternary=True, clocks=2),
+    _serial("16 lanes ternary x 1 bit, 16-bit shifted sum", 1, 2, ternary=True, clocks=2, total=16,
             table=(0.042, 0.637 / 16)),
     _serial("16 lanes 16 bit x 1 bit, shifted sum (Stripes)", 1, 16),
     _serial("16 lanes 1 x 1 bit, shifted sum (Loom)", 1, 1, clocks=8),
@@ -120,7 +124,7 @@ def stimulus(unit: Unit) -> liberty.Stimulus:
 def synthesise(unit: Unit, library: Path, folder: Path, *, apart: bool) -> liberty.Netlist:
     """The unit as library cells; with ``apart`` the accumulator is mapped by itself."""
     settings = " ".join(f"-set {name} {value}" for name, value in unit.parameters.items())
-    sources = " ".join(str(RTL / f"{name}.sv") for name in (unit.module, "pe_accumulator"))
+    sources = " ".join(str(RTL / f"{name}.sv") for name in (unit.module, *PARTS))
     script = [
         f"read_verilog -sv {sources}", f"chparam {settings} {unit.module}",
         f"synth {'' if apart else '-flatten '}-top {unit.module}",

@@ -1,13 +1,13 @@
-"""What zeros save on lanes: a compiled program, exact from its codes, beside what is expected.
+"""What zeros save on lanes: compiled programs, exact from its codes, beside what is expected.
 
-    python benchmarks/zero_skipping.py PROGRAM CODES.npy               prints the table
-    python benchmarks/zero_skipping.py PROGRAM CODES.npy --json FILE   writes it, too
+    python benchmarks/zero_skipping.py PROGRAM CODES.npy [PROGRAM CODES.npy ...]   prints tables
+    python benchmarks/zero_skipping.py PROGRAM CODES.npy --json FILE               writes them, too
 
-CODES.npy has input codes (N, *input shape), for example the golden ones that ``refnet compile``
-writes beside the program. Every product of the program with ternary weights is run on ``--array``
-rows x columns of units with so many lanes each, 8 x 8 x 16 by default. A slice of each (some output
-positions, all of k, some filters) also passes the stepped machine, code by code: values, clocks and
-counts must be those of the formula.
+Every program comes with its codes: (N, *input shape), for example the golden ones that ``refnet
+compile`` writes beside it. Every product with ternary weights is run on ``--array`` rows x columns
+of units with so many lanes each, 8 x 8 x 16 by default. A slice of each (some output positions, all
+of k, some filters) also passes the stepped machine, code by code: values, clocks and counts must be
+those of the formula.
 """
 
 from __future__ import annotations
@@ -99,10 +99,35 @@ def row(found: dict[str, Any]) -> str:
     )
 
 
+def pairs(paths: list[Path]) -> list[tuple[Path, Path]]:
+    """(program, codes) from the arguments, which come in twos."""
+    if len(paths) % 2:
+        raise ValueError(f"{len(paths)} files, rule a CODES.npy after each PROGRAM")
+    return list(zip(paths[::2], paths[1::2], strict=True))
+
+
+def measure_program(program: Path, codes: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """All ternary products of a program under every way of skipping, printed line by line."""
+    workload = load(program, codes=codes)
+    layers = ternary_products(workload)
+    if not layers:
+        raise ValueError(f"{program}: no product has ternary weights")
+    print(f"{workload.name}\n{'layer':<10}{'skip':<9}{'reach':>5}{'products':>10}{'dense':>10}"
+          f"{'exact':>10}{'gain':>7}{'balanced':>10}{'expected':>10}{'W bits':>8}{'slice':>9}")
+    results = []
+    for layer in layers:
+        for skip in SKIPS:
+            for reach in options.reach:
+                array = machine(options.array, skip, reach)
+                results.append(measure(layer, array, *options.slice))
+                print(row(results[-1]), flush=True)
+    return {"program": workload.name, "array": options.array,
+            "images": len(np.load(codes, mmap_mode="r")), "layers": results}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("program", type=Path)
-    parser.add_argument("codes", type=Path)
+    parser.add_argument("files", type=Path, nargs="+", metavar="PROGRAM CODES.npy")
     parser.add_argument("--reach", type=int, nargs="+", default=[2, 4, 8, 16])
     parser.add_argument("--array", type=int, nargs=3, default=[8, 8, 16],
                         metavar=("ROWS", "COLUMNS", "LANES"))
@@ -110,21 +135,14 @@ def main() -> None:
                         help="output positions and filters of the slice that is stepped")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
-    workload = load(options.program, codes=options.codes)
-    print(f"{'layer':<10}{'skip':<9}{'reach':>5}{'products':>10}{'dense':>10}{'exact':>10}"
-          f"{'gain':>7}{'balanced':>10}{'expected':>10}{'W bits':>8}{'slice':>9}")
-    results = []
-    for layer in ternary_products(workload):
-        for skip in SKIPS:
-            for reach in options.reach:
-                array = machine(options.array, skip, reach)
-                results.append(measure(layer, array, *options.slice))
-                print(row(results[-1]))
-                sys.stdout.flush()
+    try:
+        found = [measure_program(*pair, options) for pair in pairs(options.files)]
+    except (ValueError, OSError) as error:
+        print(f"zero_skipping: {error}", file=sys.stderr)
+        sys.exit(2)
     if options.json is not None:
-        data = {"program": workload.name, "array": options.array,
-                "images": len(np.load(options.codes, mmap_mode="r")), "layers": results}
-        options.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps({"programs": found}, indent=1)
+        options.json.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from hwsim import presets
 from hwsim.architecture import Architecture
 from hwsim.energy import EnergyTable
-from hwsim.layers import Gemm, Operand, Window, Workload
+from hwsim.fused_networks import BATCH, networks
+from hwsim.layers import Gemm, Operand, Workload
 from hwsim.rowstationary import ALEXNET
 from hwsim.simulator import simulate
 from hwsim.technology import energy_factor
@@ -97,16 +98,12 @@ def _bismo() -> Iterator[Row]:
                   why="the published figure is the peak; the model adds 3 clocks of pipeline")
     yield Row(
         machine="bismo-8x256x8", what="share of a unit of 64 bits that grows with its width",
-        unit="%", model=100 * (1 - _POPCOUNT_SHARED),
+        unit="%", model=100 * (1 - unit("popcount").shared_area),
         published=100 * (1 - bismo_luts(1, 0, 1) / bismo_luts(1, 64, 1)),
         source="LUT = Dm Dn (1.17 Dk + 44.1 + 120.1), cost model of the BISMO repository",
-        why="standard cells count operand registers, which cost an FPGA no LUT, and shift by one "
-        "place where BISMO shifts by any number",
+        why="a standard-cell adder of 64 bits is larger beside its accumulator than in LUTs, where "
+        "BISMO shifts by any number and the model by one place",
     )
-
-
-# Area share of the accumulator of the popcount unit, by benchmarks/synthesis.py.
-_POPCOUNT_SHARED = 0.32
 
 
 def bismo_luts(rows: int, depth: int, columns: int) -> float:
@@ -166,62 +163,45 @@ def _loom() -> Iterator[Row]:
         machine=a.name, what="energy efficiency over its base, units alone", unit="x",
         model=array_cycles(layers, base) * power[0] / (array_cycles(layers, a) * power[1]),
         published=3.54, source="Sharify et al., DAC 2018, mean of its networks",
-        why="units alone, without the memories that dominate the base; our one-bit unit has "
-        "registers for both operands of every lane and a 32-bit sum, Loom's shares them",
+        why="units alone, without the memories that dominate the base; every 16 lanes have a "
+        "32-bit sum, whose clock is half of the unit's energy; precisions as above",
     )
 
 
-def _map(
-    name: str, size: int, channels: int, filters: int, bits: tuple[int, int], kernel: int = 3
-) -> Gemm:
-    """A convolution that keeps the size of its map, batch 16."""
-    pad, batch = kernel // 2, 16
-    layer = product(name, batch * size * size, channels * kernel**2, filters, *bits)
-    window = Window(batch=batch, channels=channels, height=size, width=size,
-                    kernel=(kernel, kernel), padding=((pad, pad), (pad, pad)), output=(size, size))
-    stored = replace(layer.input, elements=batch * channels * size * size)
-    return replace(layer, input=stored, window=window)
-
-
-def _vgg_like(width: int) -> list[Gemm]:
-    """Courbariaux' binary network: 617 M products at width 128, 158 M at 64."""
-    w, one, edge = width, (1, 1), (8, 8)
-    sizes = ((32, 3, w), (32, w, w), (16, w, 2 * w), (16, 2 * w, 2 * w), (8, 2 * w, 4 * w),
-             (8, 4 * w, 4 * w))
-    layers = [_map(f"c{i}", *size, edge if i == 0 else one) for i, size in enumerate(sizes)]
-    return [*layers, product("f0", 16, 64 * w, 1024, *one), product("f1", 16, 1024, 1024, *one),
-            product("f2", 16, 1024, 10, *edge)]
+_FUSION_SOURCE = "simulator of the Bit Fusion repository"
 
 
 def _bit_fusion() -> Iterator[Row]:
     a, speed = presets.find("bit-fusion"), []
-    #: Layers, published ms on Eyeriss and on Bit Fusion, and how the shapes are known.
-    networks = (
-        ("SVHN", _vgg_like(64), 1.412, 0.1647, "shapes of Courbariaux' binary network, half wide"),
-        ("CIFAR10", _vgg_like(128), 5.519, 0.4117, "shapes of Courbariaux' binary network"),
-        ("RNN", [product("h", 16, 4096, 2048, 4, 4)], 0.1311, 0.0493,
-         "2048 units taken from its 17 M operations"),
-        ("LSTM", [product("h", 16, 1800, 3600, 4, 4)], 0.1026, 0.0421,
-         "900 units taken from its 13 M operations"),
-    )
-    for name, layers, eyeriss, published, known in networks:
-        report = simulate(Workload(name=name, layers=tuple(layers)), a)
-        milliseconds = report.seconds * 1e3 / 16
-        speed.append((eyeriss / milliseconds, eyeriss / published))
+    for network in networks():
+        report = simulate(Workload(name=network.name, layers=network.layers), a)
+        milliseconds = report.seconds * 1e3 / BATCH
+        speed.append((network.eyeriss_ms / milliseconds, network.eyeriss_ms / network.fusion_ms))
+        waits = sum(layer.stall_cycles for layer in report.layers) / report.total_cycles
+        weights = sum(x.weights.elements * a.element.storage_bits(x.weights.bits)
+                      for x in network.layers)
+        passes = report.counts.weight_dram_read_bits / weights
         yield Row(
-            machine=a.name, what=f"{name}, an image of a batch of 16", unit="ms",
-            model=milliseconds, published=published,
-            source="simulator of the Bit Fusion repository, notebook output",
-            why=f"{known}; buffers and the 128 bits of DRAM a clock are assumed; every layer and "
-            "map passes DRAM here, and inputs that do not fit half a buffer have weights pass "
-            "again, where its simulator cuts k and searches tiles",
+            machine=a.name, what=f"{network.name}, an image of a batch of {BATCH}", unit="ms",
+            model=milliseconds, published=network.fusion_ms,
+            source=f"{_FUSION_SOURCE}, notebook output",
+            why=f"the model waits for DRAM {waits:.0%} of the time: weights pass it {passes:.1f} "
+            "times, once for the rows of X that fit half the input memory, where its simulator "
+            "cuts k and searches loop orders; clocks of the array are in the next row",
+        )
+        yield Row(
+            machine=a.name, what=f"{network.name}, clocks of the array alone", unit="1000 clocks",
+            model=sum(layer.compute_cycles for layer in report.layers) / 1e3,
+            published=network.fusion_clocks / 1e3,
+            source=f"{_FUSION_SOURCE}, committed sweep at 192 bits a clock: cycles less waits",
+            why="lanes take k as one run; its simulator fills them tap by tap (of 25 taps with 32 "
+            "channels each a step, here four steps) and rounds maps and k up to its tiles",
         )
     means = [math.prod(gain[i] for gain in speed) ** (1 / len(speed)) for i in (0, 1)]
     yield Row(
-        machine=a.name, what="speed-up over Eyeriss, mean of these four", unit="x",
+        machine=a.name, what="speed-up over Eyeriss, mean of the eight", unit="x",
         model=means[0], published=means[1], source="the same table, its Eyeriss times",
-        why="3.9 is the published mean of all eight; AlexNet, LeNet-5, VGG-7 and ResNet-18 there "
-        "are variants whose shapes we have not seen",
+        why="as in the rows above: traffic of weights; Eyeriss is the published one on both sides",
     )
 
 
@@ -260,8 +240,7 @@ def _ternary_chips() -> Iterator[Row]:
         model=sub.pe(cutie.pe, cutie.depth).pj * 1e3 / (2 * cutie.depth), published=0.97,
         source="TCN-CUTIE, arXiv 2212.00688: 1036 TOp/s/W at 0.5 V",
         why="units alone, priced at 20 nm for 22; the model's inputs are unsigned codes of two "
-        "bits with three values in four, and its lanes have registers for both operands, the "
-        "chip's weights stay",
+        "bits with three values in four, the chip's are ternary, and its weights stay",
     )
     yield from _braintta()
 

@@ -12,6 +12,7 @@ from hwsim.counts import Activity, Array, Counts, Problem
 from hwsim.stepped_parts import Matrix, Product
 from hwsim.stepped_units import (
     BothSerial,
+    FilledUnit,
     Fused,
     InputSerial,
     Parallel,
@@ -88,6 +89,7 @@ class _Pipeline:
     def _stage(self, name: str, at: _InFlight) -> _InFlight | None:
         unit, step, events = self.unit, at.step, self.unit.events
         if name == "fill":
+            assert isinstance(unit, FilledUnit), "units with this stage have a method for it"
             unit.fill(step)
         elif name == "combine":
             unit.tally(step)

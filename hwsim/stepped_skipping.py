@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from hwsim.counts import Activity, Array, Problem
 from hwsim.stepped_lanes import run
 from hwsim.stepped_parts import Matrix, Product
-from hwsim.stepped_units import Step, Sums, Unit
+from hwsim.stepped_units import FilledUnit, Step, Sums
 
 Entry = tuple[int, int]
 
@@ -38,7 +38,7 @@ class Lists:
         return index + wanted * value_bits, index
 
 
-class Skipping(Unit):
+class Skipping(FilledUnit):
     """Parallel lanes with a stage before them that picks operands from the window."""
 
     stages = ("fill", "combine", "accumulate", "write")

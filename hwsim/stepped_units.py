@@ -7,6 +7,7 @@ is :mod:`hwsim.stepped_lanes`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -45,7 +46,7 @@ def field(value: int, low: int, bits: int, signed: bool) -> int:
     return part - (1 << bits) if signed and part >> bits - 1 else part
 
 
-class Unit:
+class Unit(ABC):
     """An array of units of one kind: the parts it walks over, and what it makes of them.
 
     ``signed`` says of X and W whether they are two's complement. Subclasses say how many ``lanes``
@@ -71,13 +72,9 @@ class Unit:
         """(part of X, part of W, shift, negative) in the order in which they pass."""
         yield 0, 0, 0, False
 
-    def fill(self, step: Step) -> None:
-        """What a stage before ``combine`` does, where there is one."""
-        raise NotImplementedError
-
+    @abstractmethod
     def combine(self, step: Step) -> Sums:
         """What the units make of a step, without the weight of its parts."""
-        raise NotImplementedError
 
     def tally(self, step: Step) -> None:
         """Count the work of a step: every unit of the block has some."""
@@ -107,6 +104,14 @@ class Unit:
                     for i, (left, right, shift, negative) in enumerate(parts):
                         yield Step(rows, columns, ks, left, right, shift, negative,
                                    i == 0, end and i == len(parts) - 1)
+
+
+class FilledUnit(Unit):
+    """A unit with a stage ``fill`` before ``combine``."""
+
+    @abstractmethod
+    def fill(self, step: Step) -> None:
+        """What the stage does with a step."""
 
 
 class Parallel(Unit):
@@ -213,7 +218,7 @@ class Fused(Unit):
         ]
 
 
-class Table(Unit):
+class Table(FilledUnit):
     """UNPU: sums of every choice of three inputs are kept, and a bit of three weights picks one."""
 
     stages = ("fill", "combine", "weigh", "accumulate", "write")

@@ -1,9 +1,9 @@
 """What a processing element takes: area and energy from synthesis, in parts, with their ranges.
 
-Every figure is at 45 nm. A unit of L lanes is its accumulator, which the lanes share, and L times
-the rest of a lane. Six kinds were synthesised in that node; the others come there by their ratio to
-the int8 MAC in another library (``benchmarks/synthesis.py``), or from a publication. A figure is
-the middle of a range: chapter [7d.1] says where its ends come from.
+Every figure is at 45 nm. A unit of L lanes is its registers and accumulator, which the lanes share,
+and L times the logic of a lane. Six kinds were synthesised in that node; the others come there by
+their ratio to the int8 MAC in another library (``benchmarks/synthesis.py``), or from a publication.
+A figure is the middle of a range: chapter [7d.1] says where its ends come from.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ class Range:
 #: Areas: a good 8 x 8 multiplier is 282 um2 (Horowitz), ours 462; cells fill 70 % of a chip.
 _AREA = Range(low=0.85, high=1.45)
 # Energies: 20 to 40 % for wires; Horowitz' multiplier takes half of ours, his adder 0.83 of it.
-# Ternary units were 0.6 of ours relative to the int8 MAC at 180 nm, the popcount unit 2.07 of it.
+# Relative to the int8 MAC they were within 0.79 to 1.2 of the table at 180 nm.
 _MULTIPLIER, _ADDER = Range(low=0.55, high=1.4), Range(low=0.6, high=1.4)
-_POPCOUNT = Range(low=0.8, high=2.9)
 # The 16 x 16 MAC is a sum of parts: multiplier, 32-bit adder, 32 registers; Bit Fusion's is 603 fJ.
 _WIDE = Range(low=0.18, high=1.4)
 # Moved by ratio: 25 % more on both sides.
@@ -51,8 +50,9 @@ _MULTIPLIER_BY_RATIO, _ADDER_BY_RATIO = Range(low=0.41, high=1.75), Range(low=0.
 class Unit:
     """A kind of PE as it was synthesised: ``lanes``, ``um2``, and ``fj`` of a busy clock.
 
-    ``shared_area`` and ``shared_energy`` are the shares of the accumulator. ``shares`` are those of
-    energy in percent, measured at 180 nm: logic, accumulator, registers of operands, clock; None
+    ``shared_area`` and ``shared_energy`` are the shares of all that lanes share: registers, their
+    clock, the adder of the sum. ``shares`` are those of energy in percent, measured at 180 nm:
+    logic, accumulator, other registers, clock; None
     where nothing was measured. ``voltage_v`` is None where the source does not state the supply.
     """
 
@@ -72,7 +72,7 @@ class Unit:
         """um2 of a unit of so many lanes.
 
         >>> unit("ternary2-dot").area_um2(16), round(unit("ternary2-dot").area_um2(1), 1)
-        (927.5, 214.5)
+        (927.5, 284.0)
         """
         return self.um2 * self._part(self.shared_area, lanes)
 
@@ -110,33 +110,33 @@ def _published(name: str, um2: float, fj: float) -> Unit:
 
 #: Every kind of :data:`hwsim.pe.KINDS`.
 UNITS: tuple[Unit, ...] = (
-    _here("int8", 1271.5, 1862.0, _MULTIPLIER, (44, 23, 5, 27)),
-    _here("int4", 379.8, 584.0, _MULTIPLIER, (29, 27, 6, 38)),
+    _here("int8", 1271.5, 1862.0, _MULTIPLIER, (42, 24, 6, 28)),
+    _here("int4", 379.8, 584.0, _MULTIPLIER, (24, 29, 6, 41)),
     _here("ternary8", 297.7, 801.0, _ADDER, (3, 36, 7, 54)),
     _here("ternary2", 183.8, 458.0, _ADDER, (2, 37, 4, 57)),
-    _here("popcount", 855.2, 1154.0, _POPCOUNT, (24, 7, 15, 54), lanes=64),
-    _ratio("int8-dot", 4, 0.863, 0.841, _MULTIPLIER_BY_RATIO,
-           (0.11, 0.13), (70, 7, 6, 16)),
-    _ratio("int4-dot", 4, 0.278, 0.292, _MULTIPLIER_BY_RATIO,
-           (0.17, 0.19), (57, 10, 8, 25)),
+    _here("popcount", 855.2, 1154.0, _ADDER, (56, 14, 2, 28), lanes=64, shared=(0.48, 0.44)),
+    _ratio("int8-dot", 4, 0.702, 0.733, _MULTIPLIER_BY_RATIO,
+           (0.16, 0.21), (78, 9, 2, 11)),
+    _ratio("int4-dot", 4, 0.215, 0.227, _MULTIPLIER_BY_RATIO,
+           (0.27, 0.34), (66, 13, 3, 18)),
     _here("int16-dot", 2055.0 + 185.4 + 32 * 4.5, 2810.0 + 260.0 + 32 * 6.85, _WIDE, None),
-    _ratio("ternary8-dot", 16, 0.119, 0.151, _ADDER_BY_RATIO,
-           (0.12, 0.11), (40, 6, 15, 39)),
-    _here("ternary2-dot", 927.5, 1324.0, _ADDER, (40, 8, 12, 39),
-          lanes=16, shared=(0.18, 0.16)),
-    _here("ternary-serial", 620.0, 992.0, _ADDER, (25, 20, 7, 48),
-          lanes=16, shared=(0.45, 0.40)),
-    _ratio("stripes", 16, 0.185, 0.204, _ADDER_BY_RATIO,
-           (0.14, 0.13), (40, 8, 4, 47)),
-    _ratio("loom1", 16, 0.036, 0.032, _ADDER_BY_RATIO,
-           (0.67, 0.48), (13, 16, 6, 65)),
-    _ratio("loom2", 16, 0.046, 0.046, _ADDER_BY_RATIO,
-           (0.52, 0.36), (22, 13, 9, 56)),
-    _ratio("loom4", 16, 0.067, 0.073, _ADDER_BY_RATIO,
-           (0.36, 0.24), (29, 10, 11, 49)),
+    _ratio("ternary8-dot", 16, 0.146, 0.131, _ADDER_BY_RATIO,
+           (0.16, 0.23), (77, 9, 2, 12)),
+    _here("ternary2-dot", 927.5, 1324.0, _ADDER, (65, 13, 3, 19),
+          lanes=16, shared=(0.26, 0.35)),
+    _ratio("ternary-serial", 16, 0.0593, 0.0494, _ADDER_BY_RATIO,
+           (0.56, 0.64), (36, 28, 2, 33)),
+    _ratio("stripes", 16, 0.186, 0.161, _ADDER_BY_RATIO,
+           (0.21, 0.30), (70, 14, 2, 14)),
+    _ratio("loom1", 16, 0.0407, 0.0284, _ADDER_BY_RATIO,
+           (0.81, 0.80), (20, 23, 2, 55)),
+    _ratio("loom2", 16, 0.0509, 0.0383, _ADDER_BY_RATIO,
+           (0.65, 0.64), (36, 21, 2, 41)),
+    _ratio("loom4", 16, 0.0702, 0.0573, _ADDER_BY_RATIO,
+           (0.48, 0.49), (51, 17, 2, 29)),
     _published("bitfusion", 1735.0, 459.0),
-    _ratio("unpu", 4, 0.504, 0.458, _ADDER_BY_RATIO,
-           (0.29, 0.34), (63, 21, 0, 16)),
+    _ratio("unpu", 4, 0.702, 0.677, _ADDER_BY_RATIO,
+           (0.31, 0.38), (62, 19, 2, 17)),
 )
 
 

@@ -14,7 +14,8 @@ RTL = Path(__file__).parent / "rtl"
 SOURCES = [
     str(RTL / f"{name}.sv") for name in (
         "bench", "ws_array", "os_array", "lanes_array", "mac_pe", "ternary_pe", "sum_pe",
-        "dot_unit", "serial_unit", "popcount_unit",
+        "dot_unit", "serial_unit", "popcount_unit", "parts_array", "loom_unit", "fused_unit",
+        "table_unit", "skip_array",
     )
 ]
 HEADER = 10

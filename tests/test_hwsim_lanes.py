@@ -168,8 +168,8 @@ def test_the_machine_does_not_know_the_closed_forms():
         text = Path(module.__file__).read_text(encoding="utf-8")
         imported = {node.module for node in ast.walk(ast.parse(text))
                     if isinstance(node, ast.ImportFrom)}
-        assert imported <= {"__future__", "collections", "collections.abc", "dataclasses", "typing",
-                            "hwsim.counts", "hwsim.pe", "hwsim.stepped_parts",
+        assert imported <= {"__future__", "abc", "collections", "collections.abc", "dataclasses",
+                            "typing", "hwsim.counts", "hwsim.pe", "hwsim.stepped_parts",
                             "hwsim.stepped_units"}
         for rule in ("step_clocks", "step_products", "digits_bits", "table_bits"):
             assert rule not in text

@@ -45,7 +45,7 @@ def test_ratios_in_use_are_those_of_the_research_table():
     for name, lanes, area, energy in (
         ("int8", 1, 1.39, 1.20), ("int4", 1, 0.41, 0.38), ("ternary8", 1, 0.32, 0.51),
         ("ternary2", 1, 0.20, 0.29), ("ternary2-dot", 16, 0.063, 0.053),
-        ("ternary-serial", 16, 0.042, 0.040), ("popcount", 64, 0.015, 0.012),
+        ("popcount", 64, 0.015, 0.012),
     ):
         one = unit(name)
         assert one.area_um2(lanes) / lanes / BASE[0] == pytest.approx(area, rel=0.04)
@@ -58,6 +58,7 @@ def test_units_by_ratio_are_those_of_the_committed_synthesis():
     for name, what in (
         ("int8-dot", "4 lanes int8, one 32-bit sum"), ("int4-dot", "4 lanes int4, one 16-bit sum"),
         ("ternary8-dot", "16 lanes ternary x 8 bit, one 24-bit sum"),
+        ("ternary-serial", "16 lanes ternary x 1 bit, shifted sum"),
         ("stripes", "16 lanes 16 bit x 1 bit, shifted sum (Stripes)"),
         ("loom1", "16 lanes 1 x 1 bit, shifted sum (Loom)"),
         ("loom4", "16 lanes 4 x 1 bit, shifted sum (Loom)"),
@@ -66,11 +67,11 @@ def test_units_by_ratio_are_those_of_the_committed_synthesis():
         # Ratios are written down to a thousandth of the base, of which 0.032 is the least.
         assert one.um2 == pytest.approx(found["um2"] / base["um2"] * BASE[0], rel=0.02)
         assert one.fj == pytest.approx(found["pj"] / base["pj"] * BASE[1], rel=0.02)
-    off = {row["unit"]: row for row in result["ratios"]}
-    assert off["ternary x 2 bit, 16-bit sum"]["area_within"]
-    assert off["16 lanes ternary x 2 bit, one 16-bit sum"]["area_within"]
-    assert off["16 lanes ternary x 2 bit, one 16-bit sum"]["energy_within"]
-    assert not off["ternary x 2 bit, 16-bit sum"]["energy_within"]  # a miss, [7d.1.4]
+    judged = [row for row in result["ratios"] if row["area_in_use"] is not None]
+    assert len(judged) == 8
+    for row in judged:
+        assert row["area_within"], row
+        assert row["energy_within"], row
 
 
 @pytest.mark.parametrize(
@@ -80,8 +81,11 @@ def test_units_by_ratio_are_those_of_the_committed_synthesis():
         ("bismo-10x256x10", "binary operations", 0.997),
         ("stripes", "speed-up over its bit-parallel base, AlexNet's convolutions", 1.127),
         ("loom-1bit", "speed-up over its bit-parallel base, AlexNet's convolutions", 0.510),
-        ("bit-fusion", "CIFAR10, an image of a batch of 16", 2.000),
-        ("bit-fusion", "speed-up over Eyeriss, mean of these four", 0.781),
+        ("bit-fusion", "CIFAR10, an image of a batch of 16", 1.558),
+        ("bit-fusion", "ResNet-18, clocks of the array alone", 1.000),
+        ("bit-fusion", "RNN, clocks of the array alone", 1.000),
+        ("bit-fusion", "LSTM, clocks of the array alone", 0.974),
+        ("bit-fusion", "AlexNet, clocks of the array alone", 0.850),
         ("unpu", "rate at 16-bit weights", 1.000),
         ("unpu", "rate at 1-bit weights", 0.750),
     ],
@@ -222,8 +226,9 @@ def test_energy_of_gates_is_toggles_times_prices(liberty, tmp_path):
     ones = (1 << liberty.STREAMS) - 1
     found = liberty.measure(netlist, cells, 2.0, lambda *a: [ones if a[2] % 2 else 0], 0)
     assert found.um2 == {"logic": 3.0, "accumulator": 7.0}
-    # The inverter changes each clock: 2 inside, at the second slew; 2.0 * 2^2 / 2 on its load.
-    assert found.pj["logic"] == pytest.approx(2 + 4)
+    # The inverter changes each clock: 2 inside, at the second slew; 2.0 * 2^2 / 2 on its load, and
+    # as its input does, 0.5 * 2^2 / 2 there.
+    assert found.pj["logic"] == pytest.approx(2 + 4 + 1)
     assert found.pj["clock"] == pytest.approx(0.25 * 4)
     assert found.pj["accumulator"] == 0.0  # its output drives nothing, and no price is given
     for text, value in (("(A B)", 0b1000), ("A+B", 0b1110), ("(!((A^B) C))", 0b1001)):

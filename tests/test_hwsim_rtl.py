@@ -14,6 +14,8 @@ from hwsim import dataflow, stepped, stepped_lanes, stepped_serial
 from hwsim.counts import Activity, Array, Problem
 from hwsim.pe import kind
 
+#: Arrays whose units have lanes; one unit where nothing is said.
+LANED = ("lanes_array", "parts_array")
 #: Problems in one start of a simulator.
 BATCH = 13
 #: A name, the module, its parameters, bits of X and W (from, to), their signs (None: either).
@@ -41,10 +43,23 @@ MACHINES = [
      None),
     ("popcount", "lanes_array", {"KIND": 2, "LANES": 4, "ROWS": 3, "COLS": 1}, (9, 16), (1, 2),
      None),
+    ("loom1", "parts_array", {"KIND": 0, "LANES": 8, "SERIAL": 1, "ROWS": 2, "COLS": 3}, (1, 12),
+     (1, 8), None),
+    ("loom2", "parts_array", {"KIND": 0, "LANES": 16, "SERIAL": 2, "ROWS": 2, "COLS": 2}, (1, 12),
+     (1, 8), None),
+    ("loom4", "parts_array", {"KIND": 0, "LANES": 5, "SERIAL": 4}, (1, 16), (1, 8), None),
+    ("bitfusion", "parts_array", {"KIND": 1, "LANES": 1, "ROWS": 2, "COLS": 2}, (1, 8), (1, 8),
+     None),
+    ("bitfusion", "parts_array", {"KIND": 1, "LANES": 3, "ROWS": 1, "COLS": 2}, (1, 16), (1, 8),
+     None),
+    ("bitfusion", "parts_array", {"KIND": 1, "LANES": 2}, (1, 8), (9, 16), None),
+    ("unpu", "parts_array", {"KIND": 2, "LANES": 2, "ROWS": 2, "COLS": 3}, (1, 8), (1, 8), None),
+    ("unpu", "parts_array", {"KIND": 2, "LANES": 5}, (9, 16), (1, 8), None),
 ]
 NAMES = [f"{m[0]}-" + "x".join(str(m[2].get(x, 1)) for x in ("ROWS", "COLS", "LANES"))
          for m in MACHINES]
-ELEMENTS = {"dot": kind("ternary2-dot"), "serial": kind("ternary-serial")}
+ELEMENTS = {"dot": kind("ternary2-dot"), "serial": kind("ternary-serial"),
+            **{name: kind(name) for name in ("loom1", "loom2", "loom4", "bitfusion", "unpu")}}
 
 
 def limits(bits: int, signed: bool) -> tuple[int, int]:
@@ -70,6 +85,8 @@ def random_problem(rng: random.Random, machine) -> Golden:
                 for _ in range(rows)]
 
     X, W = draw(m, k, *ranges[0]), draw(k, n, *ranges[1])
+    if name in ELEMENTS:
+        bits = tuple(map(ELEMENTS[name].storage_bits, bits))
     return Golden(X=X, W=W, Y=product(X, W), bits=bits, signed=signed)
 
 
@@ -99,13 +116,13 @@ def problem_of(golden: Golden) -> Problem:
 
 
 def parameters_of(machine) -> dict[str, int]:
-    defaults = {"ROWS": 1, "COLS": 1} if machine[1] == "lanes_array" else {}
+    defaults = {"ROWS": 1, "COLS": 1} if machine[1] in LANED else {}
     return {**defaults, **machine[2]}
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=NAMES)
 def test_values_and_clocks_in_icarus(machine, tmp_path: Path):
-    """208 random problems on 16 machines, and the smallest there is on each."""
+    """312 random problems on 24 machines, and the smallest there is on each."""
     built = icarus(tmp_path, machine[1], parameters_of(machine))
     rng = random.Random(NAMES[MACHINES.index(machine)])
     smallest = Golden(X=[[1]], W=[[1]], Y=[[1]], bits=(machine[3][1], machine[4][1]),
@@ -135,6 +152,8 @@ WHOLE = [
      TERNARY_WEIGHTS, (4, 2)),
     ("popcount", "lanes_array", {"KIND": 2, "ROWS": 4, "COLS": 4, "LANES": 64}, LENET, (0, 3),
      TERNARY_WEIGHTS, (2, 2)),
+    ("loom2", "parts_array", {"KIND": 0, "ROWS": 4, "COLS": 4, "LANES": 16, "SERIAL": 2}, LENET,
+     (0, 15), (-8, 7), (4, 4)),
 ]
 
 
@@ -154,7 +173,7 @@ def test_a_whole_layer_in_verilator(case, tmp_path: Path):
     (clocks,) = run(built, tmp_path / "layer.mem", [golden])
     p, array = problem_of(golden), array_of(name, parameters)
     assert clocks == closed_form(name, p, array).cycles
-    if module == "lanes_array":
+    if module in LANED:
         values, activity = stepped_machine(name, golden, p, array)
         assert values == golden.Y
         assert clocks == activity.cycles

@@ -1,6 +1,8 @@
 """Zero skipping of compiled programs: every layer through the stepped machine, and the commands."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,3 +200,34 @@ def test_machines_that_cannot_skip_are_refused(lanes):
     layer = Gemm(name="g", m=1, k=1, n=1, input=operand, weights=operand, output=operand)
     with pytest.raises(ValueError, match="'mine' has skip='both', rule 'none'"):
         evaluate([layer], [lanes])
+
+
+def test_the_benchmark_takes_several_programs(tmp_path):
+    """Layers of every program are in the result; a program without its codes is refused."""
+    script = Path(__file__).parents[1] / "benchmarks" / "zero_skipping.py"
+    rng = np.random.default_rng(5)
+    files = []
+    for name in ("one", "two"):
+        # A single group: the benchmark runs each product as a whole.
+        program = Program(
+            name=name, input="x", input_type=TensorType(type=UINT2, shape=(3, 5, 4)),
+            constants={"w": constant(rng.integers(-1, 2, size=(6, 3, 3, 2)), TERNARY)},
+            nodes=(Node(name="c", inputs=("x", "w"), op=Conv()),), output="c",
+        )
+        save(program, tmp_path / f"{name}.refnet")
+        np.save(tmp_path / f"{name}.npy", rng.integers(0, 4, size=(1, 3, 5, 4)).astype(np.uint8))
+        files += [str(tmp_path / f"{name}.refnet"), str(tmp_path / f"{name}.npy")]
+
+    def start(arguments):
+        return subprocess.run([sys.executable, str(script), *arguments], capture_output=True,
+                              text=True)
+
+    written = tmp_path / "found.json"
+    done = start([*files, "--reach", "2", "--slice", "2", "2", "--json", str(written)])
+    assert done.returncode == 0, done.stderr
+    found = json.loads(written.read_text())["programs"]
+    assert [one["program"] for one in found] == ["one", "two"]
+    assert [len(one["layers"]) for one in found] == [3, 3]
+    done = start(files[:3])
+    assert done.returncode == 2
+    assert done.stderr == "zero_skipping: 3 files, rule a CODES.npy after each PROGRAM\n"

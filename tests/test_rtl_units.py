@@ -23,7 +23,10 @@ UNITS = [
     ("pe_serial", "#(4, 1, 16, 1, 48)", 4, (1, False), (16, True), 48),
     ("pe_serial", "#(16, 1, 1, 0, 48)", 16, (1, False), (1, False), 48),
     ("pe_serial", "#(7, 2, 1, 0, 48)", 7, (2, False), (1, False), 48),
+    ("pe_lookup", "#(4, 18, 48)", 4, (18, True), (3, False), 48),
 ]
+#: Sums of a table that stand on x: every choice of three inputs but the empty one.
+ENTRIES = 7
 
 
 def draw(rng: np.random.Generator, bits: int, kind: object, size: int) -> list[int]:
@@ -48,27 +51,32 @@ def signed(value: int, bits: int) -> int:
 @pytest.mark.parametrize("case", range(len(UNITS)))
 def test_units_compute_the_sums_of_integers(case: int, tmp_path: Path) -> None:
     unit, parameters, lanes, (x_bits, x_kind), (w_bits, w_kind), sum_bits = UNITS[case]
-    rng, serial = np.random.default_rng(case), unit == "pe_serial"
-    lines, total, width = [], 0, 3 + lanes * (x_bits + w_bits) + sum_bits
+    rng, serial = np.random.default_rng(case), unit in ("pe_serial", "pe_lookup")
+    entries = ENTRIES if unit == "pe_lookup" else 1
+    x_width, w_width = lanes * entries * x_bits, lanes * w_bits
+    lines, total, width = [], 0, 3 + x_width + w_width + sum_bits
     for word in range(WORDS):
-        x, w = draw(rng, x_bits, x_kind, lanes), draw(rng, w_bits, w_kind, lanes)
+        x, w = draw(rng, x_bits, x_kind, lanes * entries), draw(rng, w_bits, w_kind, lanes)
         first = int(word == 0 or rng.random() < 0.1)
         shift, negative = (int(bit) for bit in rng.integers(0, 2, 2)) if serial else (0, 0)
-        term = sum(a * b for a, b in zip(x, w, strict=True))
+        if unit == "pe_lookup":
+            term = sum(x[ENTRIES * t + address - 1] for t, address in enumerate(w) if address)
+        else:
+            term = sum(a * b for a, b in zip(x, w, strict=True))
         held = 0 if first else total << 1 if shift else total
         total = signed(held - term if negative else held + term, sum_bits)
         value = first << 2 | shift << 1 | negative
-        for part, bits in ((packed(x, x_bits), lanes * x_bits), (packed(w, w_bits), lanes * w_bits),
+        for part, bits in ((packed(x, x_bits), x_width), (packed(w, w_bits), w_width),
                            (total & (1 << sum_bits) - 1, sum_bits)):
             value = value << bits | part
         lines.append(f"{value:0{-(-width // 4)}x}")
     (tmp_path / "words.hex").write_text("\n".join(lines) + "\n")
-    macros = {"UNIT": f"{unit} {parameters}", "X_WIDTH": lanes * x_bits, "W_WIDTH": lanes * w_bits,
+    macros = {"UNIT": f"{unit} {parameters}", "X_WIDTH": x_width, "W_WIDTH": w_width,
               "SUM_BITS": sum_bits, "FILE": '"words.hex"'}
     subprocess.run(
         ["iverilog", "-g2012", "-o", "unit", "-s", "bench", f"-Pbench.COUNT={WORDS}",
          *(f"-D{name}={value}" for name, value in macros.items()),
-         *(str(RTL / f"{name}.sv") for name in ("pe_bench", "pe_accumulator", unit))],
+         *(str(RTL / f"{name}.sv") for name in ("pe_bench", "pe_accumulator", "pe_product", unit))],
         check=True, cwd=tmp_path,
     )
     done = subprocess.run(["vvp", "unit"], capture_output=True, text=True, cwd=tmp_path, check=True)

@@ -1,7 +1,7 @@
 // Runs every problem of a vector file: prints its number, its clocks, and how many values are wrong.
 module bench;
     parameter ROWS = 4, COLS = 4, LANES = 1, KIND = 0, TERNARY = 0, X_BITS = 9, W_BITS = 9;
-    parameter X_SIGNED = 0, WORDS = 65536, RESULTS = 4096, LIMIT = 100000000;
+    parameter X_SIGNED = 0, SERIAL = 2, REACH = 1, SKIP = 1, WORDS = 65536, RESULTS = 4096, LIMIT = 100000000;
     localparam HEADER = 10;
 
     reg clk = 0, start = 0;
@@ -18,6 +18,21 @@ module bench;
         .clk(clk), .start(start), .m(head[0]), .k(head[1]), .n(head[2]), .x_base(head[3]),
         .w_base(head[4]), .x_bits(head[6]), .w_bits(head[7]), .x_signed(head[8][0]),
         .w_signed(head[9][0]), .busy(busy));
+`elsif PARTS_ARRAY
+    parts_array #(
+        .KIND(KIND), .ROWS(ROWS), .COLS(COLS), .LANES(LANES), .SERIAL(SERIAL), .WORDS(WORDS),
+        .RESULTS(RESULTS)
+    ) array (
+        .clk(clk), .start(start), .m(head[0]), .k(head[1]), .n(head[2]), .x_base(head[3]),
+        .w_base(head[4]), .x_bits(head[6]), .w_bits(head[7]), .x_signed(head[8][0]),
+        .w_signed(head[9][0]), .busy(busy));
+`elsif SKIP_ARRAY
+    skip_array #(
+        .ROWS(ROWS), .COLS(COLS), .LANES(LANES), .REACH(REACH), .SKIP(SKIP), .WORDS(WORDS),
+        .RESULTS(RESULTS)
+    ) array (
+        .clk(clk), .start(start), .m(head[0]), .k(head[1]), .n(head[2]), .x_base(head[3]),
+        .w_base(head[4]), .busy(busy));
 `elsif OS_ARRAY
     os_array #(
         .ROWS(ROWS), .COLS(COLS), .X_BITS(X_BITS), .W_BITS(W_BITS), .WORDS(WORDS),
