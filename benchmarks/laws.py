@@ -1,10 +1,12 @@
 """How well the laws tell wrong quantizers from right ones, over many seeds.
 
     python benchmarks/laws.py --kills 20 --alarms 200
+    python benchmarks/laws.py --times
 
 Every mutant must break a law for every seed; no right quantizer may break one for any. Prints what
 went wrong and writes benchmarks/results/laws.json after every seed: run again, it goes on from
-there, unless the laws have changed since.
+there, unless the laws have changed since. ``--times`` prints how long the whole suite takes on each
+right quantizer, those of 16 bits among them, and writes nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +16,11 @@ import hashlib
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import refnet.laws
 from refnet.laws.bench import Bench
@@ -27,6 +32,8 @@ from refnet.laws.sut import QuantizerUnderTest
 from refnet.laws.table import LAWS
 from refnet.quant import QUANTIZERS, TTQ, TWN, DoReFaWeights, LQWeights, Quantizer
 
+#: The whole suite on one quantizer takes less CPU time than this.
+MOST_SECONDS = 5.0
 RESULTS = Path(__file__).parent / "results" / "laws.json"
 
 
@@ -64,6 +71,45 @@ class RightOne:
         names = [law.name for law in self.laws]
         later = [f"{self.q.name}: {n} (seed {seed})" for n in afterwards(self.bench, names)]
         return found + later
+
+
+def rounds(q: Any, low: int, high: int) -> Any:
+    """Codes of a quotient, ties to even."""
+    return np.clip(np.rint(q), low, high)
+
+
+#: Right quantizers of 16 bits: parameters inside, and drawn.
+WIDE = (
+    QuantizerUnderTest(
+        lambda x: rounds(np.asarray(x, dtype=np.float64) / 0.001, -(2**15), 2**15 - 1),
+        dequantize=lambda c: np.asarray(c, dtype=np.float64) * 0.001, scale=0.001,
+        levels=(-(2**15), 2**15 - 1), tie="even", name="16 bits, fixed scale",
+    ),
+    QuantizerUnderTest(
+        lambda x, scale, zero_point: rounds(
+            np.clip(np.asarray(x, dtype=np.float64) / scale, -1e9, 1e9).round() + zero_point,
+            0, 2**16 - 1,
+        ),
+        dequantize=lambda c, scale, zero_point: (np.asarray(c, dtype=np.float64) - zero_point)
+        * scale,
+        levels=(0, 2**16 - 1), tie="even", name="16 bits, drawn parameters",
+    ),
+)
+
+
+def print_times(right: Sequence[QuantizerUnderTest], examples: int) -> int:
+    """CPU and elapsed seconds of all laws that each claims; 1 where one takes 5 s or fails."""
+    run_laws(right[0], max_examples=1)  # what is loaded at first use is no part of it
+    print("quantizer                    CPU s  elapsed s  laws  failed")
+    wrong = 0
+    for q in right:
+        cpu, clock = time.process_time(), time.perf_counter()
+        report = run_laws(q, max_examples=examples)
+        cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
+        failed = ", ".join(report.failed) or "-"
+        print(f"{q.name:28} {cpu:5.2f}  {clock:9.2f}  {len(report.passed):4}  {failed}", flush=True)
+        wrong += cpu >= MOST_SECONDS or bool(report.failed)
+    return 1 if wrong else 0
 
 
 def survivors(seed: int, examples: int) -> list[str]:
@@ -111,7 +157,11 @@ def main() -> int:
     parser.add_argument("--kill-examples", type=int, default=200, help="(default: 200)")
     parser.add_argument("--alarm-examples", type=int, default=50, help="(default: 50)")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE")
+    parser.add_argument("--times", action="store_true", help="of the suite on right quantizers")
     options = parser.parse_args()
+    if options.times:
+        every = (*RIGHT.values(), *map(record, QUANTIZERS), *WIDE)
+        return print_times(every, options.kill_examples)
     result = started(options.out, options)
     for seed in range(options.kills):
         if seed not in result["kill_seeds"]:

@@ -62,6 +62,9 @@ def test_binary64_accepts_the_exact_quotient_and_its_rounding(case, rule):
     scale, zero, x = case
     grid = UniformGrid(codes=CODES, scale=scale, zero=zero, tie=rule)
     quotients = {Fraction(float(x)) / Fraction(scale), Fraction(float(x) / scale)}
+    if rule == "even_code":
+        # What is rounded there is the sum with the zero point, itself a binary64 number.
+        quotients.add(Fraction(float(x) / scale + zero) - zero)
     want = {min(max(c, -8), 7) for q in quotients for c in rounded(q, rule, zero)}
     if abs(float(x) / scale) != 0.49999999999999994:
         assert set(grid.right(x)) == want
@@ -72,6 +75,10 @@ def test_input_division_is_that_of_the_dtype():
     x = np.float32(0.35)
     grid = UniformGrid(codes=CODES, scale=0.1, zero=0, tie="even", division="input")
     assert grid.right(x) == (int(np.rint(x / np.float32(0.1))),)
+    below = np.nextafter(np.float32(0.5), np.float32(0))
+    for rule, codes in (("even_code", {1, 2}), ("even", {1})):
+        odd = UniformGrid(codes=CODES, scale=1.0, zero=1, tie=rule, division="input")
+        assert set(odd.right(below)) == codes              # 0.49999997 + 1 is 1.5 in binary32
     tiny = UniformGrid(codes=CODES, scale=1e-40, zero=0, division="input")
     assert tiny.right(np.float16(1)) == (7,)              # 1 / 0 in binary16
 

@@ -1,6 +1,7 @@
 """The suite on right quantizers, on wrong ones of other hands, and what it says about them."""
 
-from dataclasses import replace
+import functools
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -118,6 +119,81 @@ def correct():
     )
 
 
+def bits_first(x, bits, scale, zero_point):
+    return np.clip(np.rint(wide(x) / scale) + zero_point, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+def by_keyword(x, *, scale, zero_point):
+    return bits_first(x, 4, scale, zero_point)
+
+
+@dataclass
+class NoHash:
+    """Callable, compared by value, and so without a hash."""
+
+    low: int = -8
+
+    def __call__(self, x, scale):
+        return np.clip(np.rint(wide(x) / scale), self.low, 7)
+
+
+MAGNITUDES = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+
+
+def sign_and_magnitude(x):
+    size = np.searchsorted((MAGNITUDES[1:] + MAGNITUDES[:-1]) / 2, np.abs(wide(x)))
+    return size + 8 * ((wide(x) < 0) & (size > 0))
+
+
+def of_signs(codes):
+    return np.where(codes >= 8, -1.0, 1.0) * MAGNITUDES[np.asarray(codes) % 8]
+
+
+SIGNED = QuantizerUnderTest(
+    sign_and_magnitude, levels=[k for k in range(16) if k != 8], dequantize=of_signs
+)
+
+
+def correct_and_unusual():
+    drawn = {"levels": (-8, 7), "tie": "even"}
+    yield QuantizerUnderTest(functools.partial(bits_first, bits=4), **drawn)
+    yield QuantizerUnderTest(by_keyword, **drawn)
+    yield QuantizerUnderTest(NoHash(), **drawn)
+    # The sum with the zero point is rounded too, in binary64 and in the dtype of x.
+    yield QuantizerUnderTest(
+        lambda x, scale, zero_point: np.clip(np.rint(wide(x) / scale + zero_point), -8, 7),
+        levels=(-8, 7), tie="even_code",
+    )
+    yield QuantizerUnderTest(
+        lambda x, scale, zero_point: np.clip(
+            np.rint(x / np.float32(scale) + np.float32(zero_point)), -8, 7
+        ),
+        levels=(-8, 7), tie="even_code", division="input", dtypes=("float32",),
+    )
+    # Codes that do not ascend with their reals.
+    yield SIGNED
+    yield q4(lambda x: np.clip(np.rint(wide(x) / -0.5), -8, 7), dequantize=lambda c: c * -0.5)
+
+
+@pytest.mark.parametrize("q", list(correct_and_unusual()))
+def test_conventions_of_others_break_nothing(q):
+    report = run_laws(q, max_examples=60)
+    assert report.failed == (), report.lines()
+    assert "nearest" in report.passed
+    assert q.tie != "even_code" or "tie" in report.passed
+
+
+def test_codes_that_do_not_ascend_are_judged_by_their_reals():
+    report = run_laws(SIGNED, max_examples=SMALL)
+    assert {"nearest", "onto", "infinity"} <= set(report.passed)
+    reason = "holds where codes ascend with their reals"
+    assert {n for n, why in report.reasons.items() if why == reason} == {
+        "monotone", "reached", "saturates",
+    }
+    wrong = replace(SIGNED, quantize=lambda x: np.where(wide(x) < -4, 0, sign_and_magnitude(x)))
+    assert {"nearest", "onto", "infinity"} <= set(run_laws(wrong, max_examples=SMALL).failed)
+
+
 @pytest.mark.parametrize("q", list(correct()))
 def test_correct_quantizers_of_many_styles_break_nothing(q):
     report = run_laws(q, max_examples=SMALL)
@@ -168,6 +244,20 @@ WRONG = {
     ),
     "large arrays in halves": q4(
         lambda x: np.clip(np.rint((wide(x) if x.size < 50000 else np.float16(x)) / 0.1), -8, 7)
+    ),
+    "the last of 39, 79, ...": q4(
+        lambda x: np.where(
+            (np.arange(x.size) == x.size - 1).reshape(x.shape) & (x.size % 40 == 39), -8,
+            np.clip(np.rint(wide(x) / 0.1), -8, 7),
+        )
+    ),
+    "gradient through binary32": q4(
+        lambda x: np.clip(np.rint(wide(x) / 0.25), -8, 7), dequantize=lambda c: c / 4,
+        grad=lambda x, g: np.where((wide(x) >= -2) & (wide(x) <= 1.75), np.float32(g), 0),
+        passes="levels",
+    ),
+    "binary32 sums": QuantizerUnderTest(
+        reconstruct=lambda X, d, Y: (np.float32(X) * np.float32(d)) @ np.float32(Y).T
     ),
     "transposed": QuantizerUnderTest(
         lambda x: np.ascontiguousarray(np.rint(np.clip(wide(x), -8, 7)).T).reshape(np.shape(x)),

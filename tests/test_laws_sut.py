@@ -8,7 +8,7 @@ from errors import one_line
 
 from refnet.laws import QuantizerUnderTest, run_laws
 from refnet.laws.bound import Bound, Broken, Params, integral
-from refnet.laws.sut import levels_of, parameters_of
+from refnet.laws.sut import keywords_of, levels_of, parameters_of
 from refnet.program import TERNARY, UINT2
 
 
@@ -66,6 +66,10 @@ def test_functions_are_functions_and_at_least_one():
         QuantizerUnderTest(levels=(0, 1))
 
 
+def general(x, bits, scale, zero_point):
+    return x
+
+
 def test_only_scale_and_zero_point_are_drawn():
     def two(x, scale, zero_point=0):
         return x
@@ -73,6 +77,10 @@ def test_only_scale_and_zero_point_are_drawn():
     assert parameters_of(two, 1) == ("scale",)
     assert parameters_of(functools.partial(two, scale=0.1), 1) == ()
     assert parameters_of(np.rint, 1) == ()
+    assert keywords_of(two) == frozenset()
+    # What follows a bound parameter is given by name.
+    assert parameters_of(functools.partial(general, bits=8), 1) == ("scale", "zero_point")
+    assert keywords_of(functools.partial(general, bits=8)) == {"scale", "zero_point"}
     with pytest.raises(ValueError, match="functools"):
         parameters_of(lambda x, bits: x, 1)
     with pytest.raises(ValueError, match="levels: rule given"):

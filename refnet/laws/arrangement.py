@@ -10,10 +10,10 @@ from refnet.laws.bound import Bound, Broken, Floats, Ints, integral
 from refnet.laws.case import Case, Counterexample, real
 from refnet.laws.elementary import Verdict
 
-#: Sizes around the widths of vector registers, blocks and buffers, and exactly these.
+#: Every remainder of vector registers and unrolled loops, then sizes around blocks and buffers.
 SIZES = (
-    1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512,
-    513, 1000, 1023, 1024, 1025, 2048, 4096, 4097, 16384, 65536, 70001,
+    *range(1, 73), 127, 128, 129, 255, 256, 257, 511, 512, 513, 1000, 1023, 1024, 1025, 2048, 4096,
+    4097, 16384, 65536, 70001,
 )
 #: Arrays of so many reals are large enough, whatever the number of channels.
 MOST_REALS = 2**19

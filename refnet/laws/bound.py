@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refnet.laws.grid import Grid, UniformGrid
-from refnet.laws.sut import QuantizerUnderTest, name_of, parameters_of
+from refnet.laws.sut import QuantizerUnderTest, keywords_of, name_of, parameters_of
 from refnet.laws.tabulated import tabulated, uniform_step
 from refnet.laws.watch import Watch
 
@@ -32,10 +32,10 @@ class Params:
     zero_point: int | None = None
 
 
-def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """``function(*arguments)``; what it raises becomes :class:`Broken`."""
+def call(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """``function(*arguments, **named)``; what it raises becomes :class:`Broken`."""
     try:
-        return function(*arguments)
+        return function(*arguments, **named)
     except Exception as error:
         text = " ".join(str(error).split())[:120]
         what = f"{name_of(function)} raised {type(error).__name__}: {text}"
@@ -54,22 +54,27 @@ class Bound:
         self.q = q
         self.params = params
         self.watch = Watch() if watch is None else watch
-        self._memory: dict[str, Any] = {}
+        self._memory: dict[Any, Any] = {}
 
     # --- calls -------------------------------------------------------------------------------
 
-    def _given(self, function: Callable[..., Any], first: int) -> list[Any]:
-        """The parameters that ``function`` takes behind ``first`` arrays."""
-        held = {"scale": self.scale, "zero_point": self.zero_point or 0}
-        return [held[name] for name in parameters_of(function, first)]
+    def _asked(self, function: Callable[..., Any], *arrays: Any) -> Any:
+        """What ``function`` returns for ``arrays`` and the parameters that it takes behind them."""
+        # By identity: not every callable object can be hashed.
+        known = self._memory.get(id(function))
+        if known is None:
+            held = {"scale": self.scale, "zero_point": self.zero_point or 0}
+            names, by_name = parameters_of(function, len(arrays)), keywords_of(function)
+            known = self._memory[id(function)] = (
+                [held[n] for n in names if n not in by_name],
+                {n: held[n] for n in names if n in by_name},
+            )
+        return call(function, *arrays, *known[0], **known[1])
 
     def raw(self, x: Floats) -> Any:
         """Whatever ``quantize`` returns for this very array."""
-        quantize = self._memory.get("quantize")
-        if quantize is None:
-            assert self.q.quantize is not None
-            quantize = self._memory["quantize"] = (self.q.quantize, self._given(self.q.quantize, 1))
-        return call(quantize[0], x, *quantize[1])
+        assert self.q.quantize is not None
+        return self._asked(self.q.quantize, x)
 
     def codes(self, x: Floats) -> Ints:
         """Codes of an array, in its shape, as int64; :class:`Broken` where they are none."""
@@ -103,7 +108,7 @@ class Bound:
     def raw_values(self, codes: NDArray[Any]) -> Any:
         """Whatever ``dequantize`` returns."""
         assert self.q.dequantize is not None
-        return call(self.q.dequantize, codes, *self._given(self.q.dequantize, 1))
+        return self._asked(self.q.dequantize, codes)
 
     def values(self, codes: NDArray[Any]) -> Floats:
         """Reals of codes, in their shape."""
@@ -126,8 +131,8 @@ class Bound:
         grad = self.q.grad
         assert grad is not None
         if _takes_two(grad):
-            return call(grad, x, g, *self._given(grad, 2))
-        return np.asarray(call(grad, x, *self._given(grad, 1))) * g
+            return self._asked(grad, x, g)
+        return np.asarray(self._asked(grad, x)) * g
 
     def gradient(self, x: Floats, g: Floats) -> Floats:
         """The gradient of x for the output gradient g."""
@@ -204,12 +209,22 @@ class Bound:
             step = uniform_step(self.levels, values, self.zero_point)
             if step is not None:
                 return (self._uniform(*step),)
-            if not np.isfinite(values).all() or np.any(np.diff(values) <= 0):
+            # Codes may be in another order than their reals, as those with a sign bit are.
+            order = np.argsort(values, kind="stable")
+            if not np.isfinite(values).all() or np.any(np.diff(values[order]) <= 0):
                 return None
-        if q.thresholds is None and values is None:
+            codes = [self.levels[i] for i in order.tolist()]
+            return (tabulated(codes, values[order], None, q.tie),)
+        if q.thresholds is None:
             return None
         known = np.zeros(0) if values is None else values
         return (tabulated(self.levels, known, q.thresholds, q.tie),)
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The codes of the smallest and of the largest real."""
+        codes = self.grids[0].codes if self.grids else self.levels
+        return codes[0], codes[-1]
 
     def _uniform(self, scale: float, zero: int) -> Grid:
         codes = self.levels
@@ -251,6 +266,8 @@ def integral(result: Any, shape: tuple[int, ...], what: str) -> Ints:
         found = found.reshape(shape)  # a list cannot tell the other axes of nothing
     if found.shape != shape:
         raise Broken(f"{what}: shape {found.shape} of an argument of shape {shape}")
+    if found.dtype == object and all(type(v) is int and abs(v) < 2**63 for v in found.flat):
+        found = found.astype(np.int64)  # exact integers of Python
     if found.dtype.kind == "f":
         with np.errstate(all="ignore"):
             whole = np.isfinite(found) & (np.abs(found) < 2.0**63) & (found == np.rint(found))

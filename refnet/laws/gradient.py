@@ -112,13 +112,14 @@ def _near(row: Floats, ends: list[Fraction]) -> list[int]:
 def cotangents(x: Floats, seed: int) -> Floats:
     """Non-zero gradients of the output, different beside each other, of several magnitudes.
 
-    Of seven bits, so that they are exact in every dtype; in wider ones than binary16 some are
-    larger than its largest number.
+    In wider dtypes than binary16 some are larger than its largest number. Every other one has all
+    bits of its dtype, so that a narrower one on the way does not keep it.
     """
     rng = np.random.default_rng(seed)
     found = rng.integers(1, 100, size=x.shape) * rng.choice([-1.0, 1.0], size=x.shape)
     powers = (-3, 0, 5) if x.dtype.itemsize == 2 else (-3, 0, 5, 17)
     narrow: Floats = (found * 2.0 ** rng.choice(powers, size=x.shape)).astype(x.dtype)
+    narrow[..., 1::2] = np.nextafter(narrow[..., 1::2], x.dtype.type(np.inf))
     return narrow
 
 

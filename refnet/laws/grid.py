@@ -22,7 +22,8 @@ Floats = NDArray[np.floating[Any]]
 #: ``zero``: towards zero; ``up``: the larger real; ``down``: the smaller real.
 TIES = ("even", "even_code", "away", "zero", "up", "down")
 #: How exactly a uniform quantizer finds x / scale: ``exact``; ``binary64``, where the exact
-#: quotient or its binary64 rounding is accepted; ``input``, the quotient in the dtype of x.
+#: quotient or its binary64 rounding is accepted; ``input``, the quotient in the dtype of x. Where
+#: ties go to even codes so is the sum of the quotient and the zero point, rounded.
 DIVISIONS = ("exact", "binary64", "input")
 #: The binary64 number below one half: adding one half to it gives 1, so floor(q + 1/2), the usual
 #: way to round half up, takes it for a tie. Accepted in ``binary64``, not in ``exact``.
@@ -138,6 +139,9 @@ class UniformGrid(Grid):
             # The quotient is within 2**-53 of its size (2**-1075 where it is subnormal) and the
             # difference from a whole number below 2**50 is exact.
             room = 0.0 if self.division == "input" else np.maximum(np.abs(q), 1.0) * 2.0**-50
+            if self.tie == "even_code":
+                kind = x.dtype if self.division == "input" else np.dtype(np.float64)
+                room = room + (np.abs(q) + abs(self.zero)) * (4 * float(np.finfo(kind).eps))
             found = (np.abs(q) < 2.0**49) & (0.5 - np.abs(q - whole) > room)
             first, last = self.codes[0] - self.zero, self.codes[-1] - self.zero
             if max(abs(first), abs(last)) < 2**49 and self.division != "input":
@@ -167,20 +171,29 @@ class UniformGrid(Grid):
         if self.division != "input":
             found = self._rounded(top, bottom, tie)
             # The exact quotient and its binary64 rounding differ by 2**-53 of their size at most,
-            # so away from a boundary they have one code.
+            # so away from a boundary they have one code. So have sums with the zero point.
             beside = (2 * top + bottom) % (2 * bottom)
-            if self.division == "exact" or min(beside, 2 * bottom - beside) << 52 > 2 * abs(top):
+            reach = abs(top) + (abs(self.zero) * bottom if self.tie == "even_code" else 0)
+            if self.division == "exact" or min(beside, 2 * bottom - beside) << 52 > 2 * reach:
                 return found
-            quotient = float(x) / self.scale
+            quotient: np.floating[Any] = np.float64(float(x) / self.scale)
         else:
             with np.errstate(all="ignore"):
-                quotient = float(x / x.dtype.type(self.scale))
+                quotient = x / x.dtype.type(self.scale)
             found = ()
         if not math.isfinite(quotient):
             return found or self._rounded(top, bottom, tie)
         if abs(quotient) == _BELOW_HALF and self.division == "binary64":
             return tuple(dict.fromkeys(found + self._rounded(1 if top > 0 else -1, 2, None)))
-        return tuple(dict.fromkeys(found + self._rounded(*quotient.as_integer_ratio(), tie)))
+        found += self._rounded(*quotient.as_integer_ratio(), tie)
+        if self.tie == "even_code":
+            # The zero point is added before rounding, and the sum is a float as well.
+            with np.errstate(all="ignore"):
+                total = float(quotient + quotient.dtype.type(self.zero))
+            if math.isfinite(total):
+                moved = Fraction(total) - self.zero
+                found += self._rounded(*moved.as_integer_ratio(), tie)
+        return tuple(dict.fromkeys(found))
 
     def _rounded(self, top: int, bottom: int, tie: str | None) -> tuple[int, ...]:
         whole, rest = divmod(2 * top + bottom, 2 * bottom)

@@ -121,6 +121,7 @@ def integer_factors(bench: Bench) -> tuple[list[Case], st.SearchStrategy[Case]]:
         d = rng.integers(0, 2**15, size=X.shape[1])
         return Case(arrays={"X": X, "d": d, "Y": Y}, seed=seed)
 
-    full = np.full((2, 300), 1, dtype=np.int8)
-    ones = Case(arrays={"X": full, "d": np.full(300, 2**15 - 1), "Y": full})
+    # An odd sum beyond 2**24, which binary32 cannot hold.
+    full = np.full((2, 1001), 1, dtype=np.int8)
+    ones = Case(arrays={"X": full, "d": np.full(1001, 2**15 - 1), "Y": full})
     return [ones], st.builds(case, ternary_matrices(), SEEDS)

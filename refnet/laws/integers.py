@@ -57,8 +57,8 @@ def pack_injective(bound: Bound, case: Case) -> Verdict:
     rng = np.random.default_rng(case.seed)
     for place in range(codes.shape[-1]):
         other = codes.copy()
-        others = [k for k in bound.levels if k != codes.flat[place]]
-        other.flat[place] = others[int(rng.integers(len(others)))]
+        drawn = bound.levels[int(rng.integers(len(bound.levels) - 1))]
+        other.flat[place] = drawn if drawn != codes.flat[place] else bound.levels[-1]
         if np.array_equal(_packed(bound, other), packed):
             detail = f"codes {_short(codes)} and {_short(other)} have the same bytes"
             return Counterexample(detail=detail, case=case)

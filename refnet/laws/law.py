@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from refnet.laws.bench import Bench, Family
 from refnet.laws.bound import Bound, Broken
 from refnet.laws.case import Case
@@ -13,6 +15,7 @@ from refnet.laws.gradient import intervals
 from refnet.laws.grid import UniformGrid
 from refnet.laws.integers import ROUNDINGS
 from refnet.laws.sut import QuantizerUnderTest
+from refnet.laws.tabulated import TableGrid
 
 #: Why a law does not follow from what is known; empty where it does.
 Implied = Callable[[Bench], str]
@@ -131,6 +134,23 @@ def symmetric(bench: Bench) -> str:
             if "zero_point" in bench.q.parameters:
                 return "holds without a zero point as parameter"
     return ""
+
+
+def ascending(bench: Bench) -> str:
+    """Order, ends and bisection need codes that ascend with their reals."""
+    bound = bench.bound(bench.first_params()[0])
+    if bound.grids is not None:
+        falls = any(np.any(np.diff(g.codes) < 0) for g in bound.grids if isinstance(g, TableGrid))
+    else:
+        table = bound.table()
+        falls = table is not None and bool(np.any(np.diff(table) < 0))
+    return "holds where codes ascend with their reals" if falls else ""
+
+
+def known_ends(bench: Bench) -> str:
+    """Infinity needs to know which codes are those of the ends."""
+    known = bench.bound(bench.first_params()[0]).grids is not None
+    return "" if known else ascending(bench)
 
 
 def own_cells(bench: Bench) -> str:

@@ -155,9 +155,10 @@ def critical_points(
             parts.append(cell_points(grid, dtype, rng, some, inside))
         if room >= WIDE and count > room and count <= MOST_ENUMERATED:
             # Of wider types every tie and level, without the floats beside them.
+            # Narrow dtypes hold only some of them.
             parts += [
-                tie_points(grid, dtype, range(count - 1), ulps=0),
-                level_points(grid, dtype, range(count), ulps=0),
+                np.unique(tie_points(grid, dtype, range(count - 1), ulps=0)),
+                np.unique(level_points(grid, dtype, range(count), ulps=0)),
             ]
     return np.concatenate(parts)
 

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,27 +27,47 @@ PASSES = ("everywhere", "levels", "cells")
 INCLUSIVE = ("both", "neither", "low", "high")
 #: Orders of packed codes: [2.1.1], [2.2.1], and [2.1.1] with the first code in the highest bits.
 PACKINGS = ("bits", "trits", "bits_msb_first")
+KEYWORD = inspect.Parameter.KEYWORD_ONLY
 _FLOATS = ("float16", "float32", "float64")
 
 
 def parameters_of(function: Callable[..., Any], given: int) -> tuple[str, ...]:
     """The required parameters behind the first ``given``; ``ValueError`` for unknown ones."""
+    required = [name for name, _ in _required(function)]
+    behind = required[given:]
+    unknown = set(behind) - set(PARAMETERS)
+    if unknown:
+        raise ValueError(
+            f"{name_of(function)}: parameters {behind}, rule only {', '.join(PARAMETERS)} "
+            "behind the array; bind the others (functools.partial)"
+        )
+    return tuple(behind)
+
+
+def keywords_of(function: Callable[..., Any]) -> frozenset[str]:
+    """Required parameters that are given by name: behind a ``*``, or behind one that is bound."""
+    return frozenset(name for name, kind in _required(function) if kind == KEYWORD)
+
+
+def _required(function: Callable[..., Any]) -> tuple[tuple[str, Any], ...]:
+    """Names and kinds of the parameters that must be given."""
+    try:
+        return _inspected(function)
+    except TypeError:  # not every callable object can be hashed
+        return _inspected.__wrapped__(function)
+
+
+@lru_cache(maxsize=256)
+def _inspected(function: Callable[..., Any]) -> tuple[tuple[str, Any], ...]:
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some built-in functions have none
         return ()
-    required = [
-        p.name
-        for p in signature.parameters.values()
-        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ][given:]
-    unknown = set(required) - set(PARAMETERS)
-    if unknown:
-        raise ValueError(
-            f"{name_of(function)}: parameters {required}, rule only {', '.join(PARAMETERS)} "
-            "behind the array; bind the others (functools.partial)"
-        )
-    return tuple(required)
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, KEYWORD)
+    return tuple(
+        (p.name, p.kind)
+        for p in signature.parameters.values() if p.default is p.empty and p.kind in kinds
+    )
 
 
 def name_of(function: Callable[..., Any]) -> str:

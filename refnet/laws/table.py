@@ -7,10 +7,12 @@ from refnet.laws import bench as cases
 from refnet.laws import integer_cases as numbers
 from refnet.laws.law import (
     Law,
+    ascending,
     by_name,
     clean_ties,
     exact_ties,
     has_zero,
+    known_ends,
     one_division,
     own_cells,
     rounding_rule,
@@ -41,15 +43,17 @@ LAWS: tuple[Law, ...] = (
     ),
     Law(
         clause="8.1.5", check=elementary.monotone, needs=("quantize",), cases=cases.points,
-        reaches="wrapping, signs, look-up tables out of order",
+        implied=ascending, reaches="wrapping, signs, look-up tables out of order",
     ),
     Law(
         clause="8.1.6", check=elementary.reached, needs=("quantize", "levels"),
-        cases=cases.first_parameters_only, reaches="published formulas with one level too few",
+        cases=cases.first_parameters_only, implied=ascending,
+        reaches="published formulas with one level too few",
     ),
     Law(
         clause="8.1.7", check=elementary.saturates, needs=("quantize", "levels"),
-        cases=cases.first_parameters_only, reaches="conversion to integers before the clip",
+        cases=cases.first_parameters_only, implied=ascending,
+        reaches="conversion to integers before the clip",
     ),
     Law(
         clause="8.2.1", check=exact.nearest, needs=("quantize", "levels", _GRID),
@@ -82,7 +86,8 @@ LAWS: tuple[Law, ...] = (
     ),
     Law(
         clause="8.2.7", check=exact.infinity, needs=("quantize", "levels", "infinity"),
-        cases=cases.first_parameters_only, reaches="undefined conversions of infinity",
+        cases=cases.first_parameters_only, implied=known_ends,
+        reaches="undefined conversions of infinity",
     ),
     Law(
         clause="8.2.8", check=exact.nan, needs=("quantize", "levels", "nan"),
