@@ -38,8 +38,8 @@ def run(shape: str, *, threads: int, seconds: float) -> list[dict[str, Any]]:
 def contenders(N: int, K: int, M: int, threads: int) -> list[Contender]:
     """Everybody, checked; integers exactly, floats by their bounds."""
     rng = np.random.default_rng(0)
-    x, w = rng.integers(0, 256, (N, K)).astype(np.uint8), rng.integers(-127, 128, (K, M))
-    w, trits = w.astype(np.int8), problems.ternary_weights(rng, (K, M))
+    x, w = rng.integers(0, 256, (N, K)).astype(np.uint8), problems.weights_of_bytes(rng, (K, M))
+    trits = problems.ternary_weights(rng, (K, M))
     real, shift = x.astype(np.float32), problems.shift_for(K)
     return [
         *_libraries(x, real, w, trits, shift, threads),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kernel_suites.timing import Contender
 from refnet import kernels
-from refnet.kernels import float32, int8
+from refnet.kernels import float32, int8, tiers
 from refnet.kernels.direct import codes
 from refnet.kernels.places import Maps
 from refnet.program import (
@@ -103,10 +103,21 @@ def packed_float(op: Conv, x: NDArray[Any], w: NDArray[Any], want: NDArray[Any])
 
 
 def laid(maps: Maps, x: NDArray[Any]) -> NDArray[np.uint8]:
-    """x (N, C, H, W) in a buffer, place after place."""
+    """x (N, C, H, W) in a buffer, place after place; codes as wide as the maps have them."""
     data = maps.buffer(len(x))
-    maps.view(data, len(x), x.dtype)[...] = x.transpose(0, 2, 3, 1)
+    dtype = x.dtype if x.dtype.itemsize == maps.itemsize else np.dtype(f"i{maps.itemsize}")
+    maps.view(data, len(x), dtype)[...] = x.transpose(0, 2, 3, 1)
     return data
+
+
+def weights_of_bytes(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.int8]:
+    """Random 8-bit weights for which ONNX Runtime is right on this processor.
+
+    Without VNNI its 8-bit products are added in pairs that saturate at 16 bits, for which its
+    documentation asks for 7-bit weights; two of at most 64 cannot pass 2**15 / 255.
+    """
+    most = 127 if tiers.highest() >= tiers.Tier.AVX512 else 64
+    return rng.integers(-most, most + 1, shape).astype(np.int8)
 
 
 def shift_for(K: int) -> int:
