@@ -1,15 +1,17 @@
 """How values lie in memory between fused kernels: bit planes with a border, and rows of sums.
 
     planes   words[n, y, z, b, k]     bit i of word k: bit b of the code of channel 32*k + i
+    pairs    bytes[n, y, z, i]        codes of channels 2*i and 2*i + 1: 16 * (even + 4 * odd)
     sums     sums[n, p, f]            32-bit; p counts the outputs of a map, f all filters, padded
 
-Both put the channels of a pixel side by side, as the lanes of the kernels are. Planes have zeros
-around the map, so that a window is an address whatever the padding; they are written once. Bits and
-lanes past the last channel hold anything: weights are zero there.
+All put the channels of a pixel side by side, as the lanes of the kernels are. Packed maps have
+zeros around them, so that a window is an address whatever the padding; they are written once. What
+lies past the last channel may be anything: weights are zero there.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,12 +47,62 @@ def blocks_of(channels: int) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planes:
-    """Bit planes of maps (C, H, W) of codes of ``bits`` bits, with ``pads`` zeros around."""
+class Layout(ABC):
+    """How maps (C, H, W) of codes of ``bits`` bits lie packed, with ``pads`` zeros around."""
 
     shape: tuple[int, int, int]
     bits: int
     pads: Pads
+
+    @property
+    @abstractmethod
+    def pixel_items(self) -> int:
+        """Items of the packed array from a pixel to the next."""
+
+    @abstractmethod
+    def empty(self, images: int) -> NDArray[Any]:
+        """Zeros for ``images`` maps: (images, rows, columns, ...)."""
+
+    @abstractmethod
+    def pack(self, x: IntArray, packed: NDArray[Any]) -> None:
+        """x (n, C, H, W) into the first n maps of ``packed``; the border stays."""
+
+    @abstractmethod
+    def unpack(self, packed: NDArray[Any], out: IntArray) -> None:
+        """The inverse of :meth:`pack`."""
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Rows and columns with the border."""
+        return self.shape[1] + sum(self.pads[0]), self.shape[2] + sum(self.pads[1])
+
+    def pixels(
+        self, images: int, size: tuple[int, int], stride: tuple[int, int], first: tuple[int, int]
+    ) -> Int64Array:
+        """Where the pixels (i, j) * stride + first (of the map) of all images begin, in order.
+
+        Counted in items. ``first`` may be negative, down to the border.
+        """
+        rows, columns = self.padded
+        y = np.arange(size[0]) * stride[0] + first[0] + self.pads[0][0]
+        z = np.arange(size[1]) * stride[1] + first[1] + self.pads[1][0]
+        n = np.arange(images) * rows
+        at = ((n[:, None, None] + y[:, None]) * columns + z) * self.pixel_items
+        return np.asarray(at.reshape(-1), dtype=np.int64)
+
+    def windows(self, images: int, op: Conv, size: tuple[int, int]) -> Int64Array:
+        """Where each window of ``op`` begins, whose output is ``size``."""
+        first = (-op.padding[0][0], -op.padding[1][0])
+        return self.pixels(images, size, op.stride, first)
+
+    def insides(self, images: int) -> Int64Array:
+        """Where each pixel of the map itself begins."""
+        return self.pixels(images, self.shape[1:], (1, 1), (0, 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planes(Layout):
+    """Bit planes."""
 
     @property
     def words(self) -> int:
@@ -58,51 +110,23 @@ class Planes:
         return blocks_of(self.shape[0])
 
     @property
-    def pixel_words(self) -> int:
-        """Words from a pixel to the next."""
+    def pixel_items(self) -> int:
+        """Words of a pixel."""
         return self.words * self.bits
 
-    @property
-    def padded(self) -> tuple[int, int]:
-        """Rows and columns with the border."""
-        return self.shape[1] + sum(self.pads[0]), self.shape[2] + sum(self.pads[1])
-
     def empty(self, images: int) -> Words:
-        """Zeros for ``images`` maps: (images, rows, columns, bits, words)."""
+        """(images, rows, columns, bits, words)."""
         return aligned((images, *self.padded, self.bits, self.words), np.uint32)
 
-    def pixels(
-        self, images: int, size: tuple[int, int], stride: tuple[int, int], first: tuple[int, int]
-    ) -> Int64Array:
-        """Word offsets of the pixels (i, j) * stride + first (of the map) of all images, in order.
-
-        ``first`` may be negative, down to the border.
-        """
-        rows, columns = self.padded
-        y = np.arange(size[0]) * stride[0] + first[0] + self.pads[0][0]
-        z = np.arange(size[1]) * stride[1] + first[1] + self.pads[1][0]
-        n = np.arange(images) * rows
-        at = ((n[:, None, None] + y[:, None]) * columns + z) * self.pixel_words
-        return np.asarray(at.reshape(-1), dtype=np.int64)
-
-    def windows(self, images: int, op: Conv, size: tuple[int, int]) -> Int64Array:
-        """Word offsets of the first element of each window of ``op``, whose output is ``size``."""
-        first = (-op.padding[0][0], -op.padding[1][0])
-        return self.pixels(images, size, op.stride, first)
-
-    def insides(self, images: int) -> Int64Array:
-        """Word offsets of the pixels of the map itself."""
-        return self.pixels(images, self.shape[1:], (1, 1), (0, 0))
-
-    def pack(self, x: IntArray, words: Words) -> None:
-        """x (n, C, H, W) into the first n maps of ``words``; the border stays."""
+    def pack(self, x: IntArray, packed: Words) -> None:
+        """x (n, C, H, W) of codes."""
         (top, _), (left, _) = self.pads
-        _pack(x, top, left, words)
+        _pack(x, top, left, packed)
 
-    def unpack(self, words: Words, out: IntArray) -> None:
+    def unpack(self, packed: Words, out: IntArray) -> None:
         """The inverse of :meth:`pack`."""
         (top, _), (left, _) = self.pads
-        _unpack(words, top, left, out)
+        _unpack(packed, top, left, out)
 
 
 def planes_for(x: TensorType, pads: Pads) -> Planes:
