@@ -48,7 +48,7 @@ def contenders(C: int, H: int, k: int, threads: int) -> list[Contender]:
         found.append(_floats(op, real, scaled, single.result()))
         found.append(_codes(op, x, w, shift, library.result()))
     trits = problems.ternary_weights(rng, w[0].shape)
-    if threads == 1 and tiers.current() >= tiers.Tier.AVX512:
+    if threads == 1 and tiers.current() >= tiers.Tier.AVX2:
         found.append(packed.codes(op, x & 3, [trits] * LAYERS))
     for name, kind, values in (("ternary x 2-bit", UINT2, x & 3), ("ternary x int8", UINT8, x)):
         made = problems.program(op, TensorType(type=kind, shape=x.shape[1:]), trits)

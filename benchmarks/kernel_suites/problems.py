@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kernel_suites.timing import Contender
 from refnet import kernels
-from refnet.kernels import float32, int8, tiers
+from refnet.kernels import float32, int8, int16, tiers
 from refnet.kernels.direct import codes
 from refnet.kernels.places import Maps
 from refnet.program import (
@@ -67,11 +67,14 @@ def plan(name: str, made: Program, x: NDArray[Any], *, threads: int) -> Contende
 def packed_int8(
     op: Conv, x: NDArray[Any], w: NDArray[Any], *, shift: int
 ) -> tuple[Contender, Contender]:
-    """Sums and codes of the 8-bit kernel, maps lying place after place on both sides.
+    """Sums and codes of the tier's 8-bit kernel, maps lying place after place on both sides.
 
     x (1, C, H, W) of unsigned codes.
     """
-    ready = int8.direct(op, x.shape[2:], w, None, signed=False)
+    if tiers.current() >= tiers.Tier.AVX512:
+        ready = int8.direct(op, x.shape[2:], w, None, signed=False)
+    else:
+        ready = int16.direct(op, x.shape[2:], w, None)
     data = laid(ready.windows.maps, x)
     made = program(op, TensorType(type=UINT8, shape=x.shape[1:]), w, shift=shift)
     want, trace = run(made, x, trace=True)
@@ -84,10 +87,11 @@ def packed_int8(
         return Contender(name=name, run=lambda: ready.run(data, 1, out, target, ending), ours=True)
 
     ones = np.ones(len(w), int)
+    size = ready.windows.maps.itemsize
     ending = codes(ready.windows, ones, ones * shift, UINT8, "half_even")
     return (
         contender("int8", 4, np.int32, trace["c"], None),
-        contender("int8 to codes", 1, np.uint8, want, ending),
+        contender("int8 to codes", size, np.dtype(f"u{size}"), want, ending),
     )
 
 
