@@ -13,8 +13,8 @@ from guarded import guarded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refnet.kernels import KERNELS, depthwise, float32, int8, int16
-from refnet.kernels.direct import codes
+from refnet.kernels import KERNELS, depthwise, direct, float32, int8, int16
+from refnet.kernels.direct import addressed, codes
 from refnet.kernels.places import Maps
 from refnet.kernels.tiers import Tier, highest
 from refnet.laws.arrays import filled
@@ -113,7 +113,9 @@ def made(op, size, w, b, *, signed, kind, rectified=False):
     return ready, dtype, int8.SIGN if signed and kind == "bytes" else 0
 
 
-def run(ready, x, dtype, flip, border, out_dtype, ending=None, rows=None):
+def run(
+    ready, x, dtype, flip, border, out_dtype, ending=None, rows=None, fence=lambda array: array
+):
     """NCHW in, NCHW out; what lies around the written maps must stay as it is."""
     maps, images = ready.windows.maps, len(x)
     data = maps.buffer(images, flip)
@@ -123,8 +125,8 @@ def run(ready, x, dtype, flip, border, out_dtype, ending=None, rows=None):
         channels=ready.windows.filters, size=ready.windows.out, border=border,
         itemsize=np.dtype(out_dtype).itemsize,
     )
-    out = target.buffer(images, 7)
-    ready.run(data, images, out, target, ending, rows)
+    out = fence(target.buffer(images, 7))
+    ready.run(fence(data), images, out, target, ending, rows)
     inside = target.view(out, images, out_dtype)
     result = inside.transpose(0, 3, 1, 2).copy()
     inside.view(np.uint8)[...] = 7
@@ -241,21 +243,19 @@ def test_nothing_outside_the_buffers_is_touched(case, kind):
     w, b = filled(rng, INT8, shape, "uniform"), filled(rng, INT8, shape[:1], "uniform")
     x = filled(rng, INT8, (images, shape[1] * op.groups, *size), "uniform")
     ready, dtype, flip = made(op, size, w, b, signed=True, kind=kind)
-    loop, guarded_out = ready.loop_sums, []
-
-    def fenced(*operands):
-        held = [guarded(o) if isinstance(o, np.ndarray) else o for o in operands]
-        loop(*held)
-        operands[8][...] = held[8]
-        guarded_out.append(held[8])
-
-    fenced_ready = replace(ready, loop_sums=fenced)
     out = np.float32 if kind == "float" else np.int32
     want = run(ready, x, dtype, flip, ((0, 0), (0, 0)), out)
-    np.testing.assert_array_equal(
-        run(fenced_ready, x, dtype, flip, ((0, 0), (0, 0)), out), want
-    )
-    assert guarded_out
+    fences = []
+
+    def fenced(*operands):
+        fences.append([guarded(o) if isinstance(o, np.ndarray) else o for o in operands])
+        return addressed(*fences[-1])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(direct, "addressed", fenced)
+        got = run(replace(ready, _tables={}), x, dtype, flip, ((0, 0), (0, 0)), out, fence=guarded)
+    np.testing.assert_array_equal(got, want)
+    assert sum(isinstance(o, np.ndarray) for o in fences[0]) == 6
 
 
 def test_rows_may_be_computed_by_themselves():

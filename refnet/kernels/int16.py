@@ -24,7 +24,7 @@ from refnet.kernels._kernel import Kernel, Step
 from refnet.kernels.direct import Direct, step
 from refnet.kernels.endings import codes_of, sums_of
 from refnet.kernels.int8 import channelwise, holds, pays, within
-from refnet.kernels.places import Bytes, Int64Array, Maps, Windows
+from refnet.kernels.places import Int64Array, Maps, Windows
 from refnet.kernels.tile import COMPILED, PAIRS, WIDE
 from refnet.program import INT16, Constant, Conv, TensorType
 
@@ -60,32 +60,15 @@ def direct(op: Conv, size: tuple[int, int], w: NDArray[Any], b: NDArray[Any] | N
 
 
 @compiled
-def _sums(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-) -> None:
+def _sums(operands: Int64Array) -> None:
     """The loop nest of the file header, sums to ``out``."""
-    _sums_nest(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data,
-    )  # fmt: skip
+    _sums_nest(VECTORS, PIXELS, operands.ctypes.data)
 
 
 @compiled
-def _codes(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-    scale: NDArray[np.float64], nudge: NDArray[np.float64],
-    away: int, nearest: int, flip: int, lo: float, hi: float,
-) -> None:
+def _codes(operands: Int64Array) -> None:
     """The loop nest of the file header, codes to ``out``."""
-    _codes_nest(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data, scale.ctypes.data, nudge.ctypes.data,
-        away, nearest, flip, lo, hi,
-    )  # fmt: skip
+    _codes_nest(VECTORS, PIXELS, operands.ctypes.data)
 
 
 KERNEL = Kernel(name="int16", op=Conv, prepare=prepare, applies=_applies, pays=pays)
