@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kernel_suites.timing import Contender
 from refnet import kernels
-from refnet.kernels import float32, int8, int16, tiers
+from refnet.kernels import bytepairs, float32, int8, tiers
 from refnet.kernels.direct import codes
 from refnet.kernels.places import Maps
 from refnet.program import (
@@ -71,10 +71,8 @@ def packed_int8(
 
     x (1, C, H, W) of unsigned codes.
     """
-    if tiers.current() >= tiers.Tier.AVX512:
-        ready = int8.direct(op, x.shape[2:], w, None, signed=False)
-    else:
-        ready = int16.direct(op, x.shape[2:], w, None)
+    build = int8 if tiers.current() >= tiers.Tier.AVX512 else bytepairs
+    ready = build.direct(op, x.shape[2:], w, None, signed=False)
     data = laid(ready.windows.maps, x)
     made = program(op, TensorType(type=UINT8, shape=x.shape[1:]), w, shift=shift)
     want, trace = run(made, x, trace=True)
@@ -87,11 +85,10 @@ def packed_int8(
         return Contender(name=name, run=lambda: ready.run(data, 1, out, target, ending), ours=True)
 
     ones = np.ones(len(w), int)
-    size = ready.windows.maps.itemsize
     ending = codes(ready.windows, ones, ones * shift, UINT8, "half_even")
     return (
         contender("int8", 4, np.int32, trace["c"], None),
-        contender("int8 to codes", size, np.dtype(f"u{size}"), want, ending),
+        contender("int8 to codes", 1, np.uint8, want, ending),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from refnet.kernels import int8
+from refnet.kernels import bytepairs, int8
 from refnet.kernels.actions import Action, PartAction, carried_out, turn
 from refnet.kernels.bytewise import eight_bit, pool
 from refnet.kernels.dispatch import choose
@@ -17,6 +17,8 @@ from refnet.kernels.tiers import Tier
 from refnet.program import Constant, Conv, MaxPool, Node, Program, Requantize, Threshold
 from refnet.program.window import Pads
 
+#: Kernels that leave bytes place after place, and how they are made ready.
+_BYTEWISE = {"int8": int8.direct, "bytepairs": bytepairs.direct}
 _NO_PADS: Pads = ((0, 0), (0, 0))
 
 
@@ -140,12 +142,13 @@ class Assembly:
         assert isinstance(op, Requantize)
         assert isinstance(conv.op, Conv)
         x, *held = conv.inputs
+        kernel = choose(conv.op, program.operands(conv), self.tier).name
         action = eight_bit(
-            conv.op, op, program.types[x], tuple(map(self.constant, held)),
+            _BYTEWISE[kernel], conv.op, op, program.types[x], tuple(map(self.constant, held)),
             *map(self.constant, node.inputs[1:]),
         )
         self._append(
-            (conv.name, node.name), "int8", (self._need(x, "plain"),), ((node.name, "bytes"),),
+            (conv.name, node.name), kernel, (self._need(x, "plain"),), ((node.name, "bytes"),),
             action, in_parts=True,
         )
         return True
@@ -155,7 +158,7 @@ class Assembly:
         if not (isinstance(conv.op, Conv) and isinstance(op, Requantize)):
             return False
         unsigned = op.type.lo >= 0 and op.type.hi <= 255
-        return unsigned and choose(conv.op, operands, self.tier) is int8.KERNEL
+        return unsigned and choose(conv.op, operands, self.tier).name in _BYTEWISE
 
     def _add_pool(self, node: Node) -> bool:
         """A MaxPool of what lies in bytes."""

@@ -1,12 +1,13 @@
 """Steps of a plan on maps of bytes that lie place after place: the 8-bit layers of a network.
 
-    eight_bit     Conv and Requantize by the tiles of ``int8``, codes in registers
+    eight_bit     Conv and Requantize by the tiles of ``direct``, codes in registers
     pool          MaxPool, channels side by side: the vector loop
     widen         bytes to rows of 32-bit sums, where the residual stream begins
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from refnet.compiled import compiled
 from refnet.kernels import int8
-from refnet.kernels.direct import codes
+from refnet.kernels.direct import Direct, codes
 from refnet.kernels.forms import bytes_of
 from refnet.kernels.layouts import Int32Array
 from refnet.kernels.pack import bytes_to_places
@@ -24,13 +25,16 @@ from refnet.program import Constant, Conv, MaxPool, Requantize, TensorType
 
 
 def eight_bit(
-    op: Conv, then: Requantize, x: TensorType, held: tuple[Constant, ...],
-    mult: Constant, shift: Constant,
+    direct: Callable[..., Direct], op: Conv, then: Requantize, x: TensorType,
+    held: tuple[Constant, ...], mult: Constant, shift: Constant,
 ) -> Any:
-    """The action of Conv (weights and bias ``held``) and Requantize, from plain to bytes."""
+    """The action of Conv (weights and bias ``held``) and Requantize, from plain to bytes.
+
+    ``direct`` is that of ``int8`` or of ``bytepairs``.
+    """
     size, signed = (x.shape[1], x.shape[2]), x.type.lo < 0
     bias = held[1].array if len(held) > 1 else None
-    ready = int8.direct(op, size, held[0].array, bias, signed=signed)
+    ready = direct(op, size, held[0].array, bias, signed=signed)
     ending = codes(ready.windows, mult.array, shift.array, then.type, then.rounding)
     maps, flip = ready.windows.maps, int8.SIGN if signed else 0
     target = bytes_of(TensorType(type=then.type, shape=(len(held[0].array), *ready.windows.out)))

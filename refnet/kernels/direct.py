@@ -91,6 +91,8 @@ class Direct:
     pixels: int
     loop_sums: Callable[[Int64Array], None]
     loop_codes: Callable[[Int64Array], None] | None = None
+    #: Where words meet the window, if not as ``windows`` has it.
+    taps: NDArray[np.int32] | None = None
     #: Tables for numbers of images, maps that are written to and rows.
     _tables: dict[Any, Any] = field(default_factory=dict)
 
@@ -137,7 +139,7 @@ class Direct:
             )
             one_place = images * shape[1] * shape[2] == 1
             blocks = self.windows.blocks(self.vectors, one_place=one_place)
-            taps = self.windows.taps
+            taps = self.windows.taps if self.taps is None else self.taps
             operands = addressed(
                 0, places, len(places), taps, len(taps), self.windows.step, self.weights,
                 self.start, blocks, len(blocks), targets, 0,
