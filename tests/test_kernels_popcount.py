@@ -17,7 +17,8 @@ from refnet import kernels
 from refnet.kernels import Kernel, bytetable, popcount
 from refnet.kernels.families import family_of
 from refnet.kernels.fused import match, staircase
-from refnet.kernels.layouts import Planes, planes_for, reach
+from refnet.kernels.layouts import Planes, planes_for, reach, rows_to_maps
+from refnet.kernels.pairs import pairs_for
 from refnet.kernels.team import Meeting, Team, share
 from refnet.kernels.tiers import Tier, highest
 from refnet.laws.arrays import arrays_of, filled
@@ -134,18 +135,36 @@ def test_biases_may_reach_the_bound_of_the_format(bias):
     )
 
 
-@given(st.integers(1, 70), st.integers(1, 4), st.integers(0, 2), st.integers(0, 99))
-@settings(max_examples=30)
-def test_planes_give_back_what_was_packed(channels, bits, pad, seed):
-    kind = TensorType(type=few_bits(bits), shape=(channels, 3, 5))
-    planes = planes_for(kind, ((pad, 0), (1, pad)))
+@given(
+    st.sampled_from([planes_for, pairs_for]), st.integers(1, 70), st.integers(1, 4),
+    st.tuples(st.integers(1, 7), st.integers(1, 7)), st.integers(0, 2), st.integers(0, 99),
+)
+@settings(max_examples=60)
+def test_layouts_give_back_what_was_packed(layout, channels, bits, size, pad, seed):
+    bits = min(bits, 2) if layout is pairs_for else bits
+    kind = TensorType(type=few_bits(bits), shape=(channels, *size))
+    made = layout(kind, ((pad, 0), (1, pad)))
     x = filled(np.random.default_rng(seed), kind.type, (2, *kind.shape), "uniform")
-    words, out = planes.empty(2), np.empty_like(x)
-    planes.pack(x, words)
-    planes.unpack(words, out)
+    packed, out = made.empty(2), np.empty_like(x)
+    made.pack(guarded(x), packed)
+    made.unpack(packed, out)
     np.testing.assert_array_equal(out, x)
-    inside = words.reshape(-1, planes.pixel_items)[planes.insides(2) // planes.pixel_items]
-    assert np.count_nonzero(words) == np.count_nonzero(inside)
+    items = made.pixel_items
+    inside = packed.reshape(-1, items)[made.insides(2) // items]
+    assert np.count_nonzero(packed) == np.count_nonzero(inside)
+
+
+@given(
+    st.integers(1, 3), st.integers(1, 30), st.integers(1, 40),
+    st.sampled_from([np.int8, np.uint8, np.int16, np.int32]),
+)
+def test_rows_are_turned_to_maps(images, pixels, filters, dtype):
+    bounds, rng = np.iinfo(dtype), np.random.default_rng(pixels)
+    shape = (images, pixels, 32 * -(-filters // 32))
+    rows = rng.integers(bounds.min, bounds.max, size=shape, endpoint=True, dtype=np.int32)
+    out = guarded(np.zeros((images, filters, pixels), dtype))
+    rows_to_maps(guarded(rows), out)
+    np.testing.assert_array_equal(out, rows[:, :, :filters].transpose(0, 2, 1))
 
 
 @pytest.mark.parametrize("images", [1, 2, 5])

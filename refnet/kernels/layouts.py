@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from refnet.compiled import compiled
 from refnet.kernels.microkernels import LANES
+from refnet.kernels.turning import SIDE, planes_of_block, planes_of_pixel, turn_sums
 from refnet.program import Conv, IntArray, TensorType
 from refnet.program.window import Pads, output_size
 
@@ -120,8 +121,7 @@ class Planes(Layout):
 
     def pack(self, x: IntArray, packed: Words) -> None:
         """x (n, C, H, W) of codes."""
-        (top, _), (left, _) = self.pads
-        _pack(x, top, left, packed)
+        _pack(bytes_of_maps(x), self.insides(len(x)), packed)
 
     def unpack(self, packed: Words, out: IntArray) -> None:
         """The inverse of :meth:`pack`."""
@@ -154,25 +154,67 @@ def reach(op: Conv, x: TensorType, kernel: tuple[int, int]) -> Pads:
     return pads[0], pads[1]
 
 
+def bytes_of_maps(x: IntArray) -> NDArray[np.uint8]:
+    """Codes x (n, C, H, W) as bytes (n, C, H*W)."""
+    return np.ascontiguousarray(x, dtype=np.uint8).reshape(*x.shape[:2], -1)
+
+
 @compiled
-def _pack(x: NDArray[Any], top: int, left: int, words: Words) -> None:
-    """Bits of 32 channels at a time, along a row of the map: the vector loop."""
-    bits = words.shape[3]
-    row = np.zeros((bits, x.shape[3]), dtype=np.uint32)
+def _block(
+    x: int, stride: int, places: int, bits: int, plane_bytes: int, out: int
+) -> None:
+    if bits == 1:
+        planes_of_block(x, stride, places, 4, 1, plane_bytes, out)
+    elif bits == 2:
+        planes_of_block(x, stride, places, 4, 2, plane_bytes, out)
+    elif bits == 3:
+        planes_of_block(x, stride, places, 4, 3, plane_bytes, out)
+    else:
+        planes_of_block(x, stride, places, 4, 4, plane_bytes, out)
+
+
+@compiled
+def _pixel(x: int, places: int, bits: int, plane_bytes: int, out: int) -> None:
+    if bits == 1:
+        planes_of_pixel(x, 0, places, 4, 1, plane_bytes, out)
+    elif bits == 2:
+        planes_of_pixel(x, 0, places, 4, 2, plane_bytes, out)
+    elif bits == 3:
+        planes_of_pixel(x, 0, places, 4, 3, plane_bytes, out)
+    else:
+        planes_of_pixel(x, 0, places, 4, 4, plane_bytes, out)
+
+
+@compiled
+def _pack(x: NDArray[np.uint8], places: Int64Array, words: Words) -> None:
+    """x (n, C, P) into planes at ``places``, LANES channels and 16 pixels at a time.
+
+    The last pixels are packed twice where 16 do not divide P; fewer than 16 go one by one.
+    """
+    bits, plane_bytes = words.shape[3], 4 * words.shape[4]
+    P = x.shape[2]
+    block, line = np.zeros((32, 16), np.uint8), np.zeros(32, np.uint8)
     for n in range(x.shape[0]):
         for k in range(words.shape[4]):
+            out = words.ctypes.data + 4 * k
             channels = min(32, x.shape[1] - 32 * k)
-            for y in range(x.shape[2]):
-                row[:] = 0
+            line[:] = 0
+            block[:] = 0
+            for p in range(0, P if P < 16 else 0):
                 for c in range(channels):
-                    line = x[n, 32 * k + c, y]
-                    for b in range(bits):
-                        for z in range(len(line)):
-                            bit = (np.uint32(line[z]) >> np.uint32(b)) & np.uint32(1)
-                            row[b, z] |= bit << np.uint32(c)
-                for z in range(row.shape[1]):
-                    for b in range(bits):
-                        words[n, top + y, left + z, b, k] = row[b, z]
+                    line[c] = x[n, 32 * k + c, p]
+                _pixel(line.ctypes.data, places[n * P + p :].ctypes.data, bits, plane_bytes, out)
+            for tile in range(0, P if P >= 16 else 0, 16):
+                p = min(tile, P - 16)
+                source, stride = x[n, 32 * k, p:].ctypes.data, P
+                if channels < 32:
+                    for c in range(channels):
+                        for i in range(16):
+                            block[c, i] = x[n, 32 * k + c, p + i]
+                    source, stride = block.ctypes.data, 16
+                _block(
+                    source, stride, places[n * P + p :].ctypes.data, bits, plane_bytes, out
+                )
 
 
 @compiled
@@ -190,11 +232,34 @@ def _unpack(words: Words, top: int, left: int, out: NDArray[Any]) -> None:
 
 
 @compiled
+def _turn(rows: int, row_bytes: int, out: int, out_bytes: int, itemsize: int) -> None:
+    if itemsize == 1:
+        turn_sums(rows, row_bytes, out, out_bytes, 1)
+    elif itemsize == 2:
+        turn_sums(rows, row_bytes, out, out_bytes, 2)
+    else:
+        turn_sums(rows, row_bytes, out, out_bytes, 4)
+
+
+@compiled
 def rows_to_maps(rows: Int32Array, out: NDArray[Any]) -> None:
-    """rows (n, P, lanes) -> out (n, F, P)."""
+    """rows (n, P, lanes) -> out (n, F, P), integers of up to 32 bits.
+
+    Squares of SIDE pixels and filters, the last pixels twice; what is left over one by one.
+    """
+    F, P = out.shape[1], out.shape[2]
+    row_bytes, out_bytes = 4 * rows.shape[2], out.itemsize * P
+    whole = F // SIDE * SIDE if P >= SIDE else 0
     for n in range(out.shape[0]):
-        for f in range(out.shape[1]):
-            for p in range(out.shape[2]):
+        for tile in range(0, P if whole else 0, SIDE):
+            p = min(tile, P - SIDE)
+            for f in range(0, whole, SIDE):
+                _turn(
+                    rows[n, p, f:].ctypes.data, row_bytes, out[n, f, p:].ctypes.data, out_bytes,
+                    out.itemsize,
+                )
+        for p in range(P):
+            for f in range(whole, F):
                 out[n, f, p] = rows[n, p, f]
 
 

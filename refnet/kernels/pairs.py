@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refnet.compiled import compiled
-from refnet.kernels.layouts import Layout, aligned, blocks_of
+from refnet.kernels.layouts import Int64Array, Layout, aligned, blocks_of, bytes_of_maps
 from refnet.kernels.microkernels import LANES
+from refnet.kernels.turning import pairs_of_block, pairs_of_pixel
 from refnet.program import IntArray, TensorType
 from refnet.program.window import Pads
 
@@ -32,8 +33,7 @@ class Pairs(Layout):
 
     def pack(self, x: IntArray, packed: Bytes) -> None:
         """x (n, C, H, W) of codes."""
-        (top, _), (left, _) = self.pads
-        _pack(x, top, left, packed)
+        _pack(bytes_of_maps(x), self.insides(len(x)), packed)
 
     def unpack(self, packed: Bytes, out: IntArray) -> None:
         """The inverse of :meth:`pack`."""
@@ -48,16 +48,31 @@ def pairs_for(x: TensorType, pads: Pads) -> Pairs:
 
 
 @compiled
-def _pack(x: NDArray[Any], top: int, left: int, out: Bytes) -> None:
+def _pack(x: Bytes, places: Int64Array, out: Bytes) -> None:
+    """x (n, C, P) into pairs at ``places``, as ``layouts`` packs planes."""
+    P = x.shape[2]
+    block, line = np.zeros((32, 16), np.uint8), np.zeros(32, np.uint8)
     for n in range(x.shape[0]):
-        for y in range(x.shape[2]):
-            for c in range(0, x.shape[1], 2):
-                odd = c + 1 < x.shape[1]
-                for z in range(x.shape[3]):
-                    code = x[n, c, y, z] & 3
-                    if odd:
-                        code |= (x[n, c + 1, y, z] & 3) << 2
-                    out[n, top + y, left + z, c // 2] = code << 4
+        for k in range(out.shape[3] // 16):
+            at = out.ctypes.data + 16 * k
+            channels = min(32, x.shape[1] - 32 * k)
+            line[:] = 0
+            block[:] = 0
+            for p in range(0, P if P < 16 else 0):
+                for c in range(channels):
+                    line[c] = x[n, 32 * k + c, p]
+                pairs_of_pixel(
+                    line.ctypes.data, 0, places[n * P + p :].ctypes.data, 1, 2, 0, at
+                )
+            for tile in range(0, P if P >= 16 else 0, 16):
+                p = min(tile, P - 16)
+                source, stride = x[n, 32 * k, p:].ctypes.data, P
+                if channels < 32:
+                    for c in range(channels):
+                        for i in range(16):
+                            block[c, i] = x[n, 32 * k + c, p + i]
+                    source, stride = block.ctypes.data, 16
+                pairs_of_block(source, stride, places[n * P + p :].ctypes.data, 1, 2, 0, at)
 
 
 @compiled
