@@ -17,8 +17,8 @@ from refnet.kernels.tiers import Tier
 from refnet.program import Constant, Conv, MaxPool, Node, Program, Requantize, Threshold
 from refnet.program.window import Pads
 
-#: Kernels that leave bytes place after place, and how they are made ready.
-_BYTEWISE = {"int8": int8.direct, "bytepairs": bytepairs.direct}
+#: Kernels that leave bytes place after place, and how those that read bytes are made ready.
+_BYTEWISE: dict[str, Any] = {"int8": int8.direct, "bytepairs": bytepairs.direct, "int16": None}
 _NO_PADS: Pads = ((0, 0), (0, 0))
 
 
@@ -158,7 +158,10 @@ class Assembly:
         if not (isinstance(conv.op, Conv) and isinstance(op, Requantize)):
             return False
         unsigned = op.type.lo >= 0 and op.type.hi <= 255
-        return unsigned and choose(conv.op, operands, self.tier).name in _BYTEWISE
+        kernel = choose(conv.op, operands, self.tier).name
+        # Wider codes and weights stay by themselves where bytes have a kernel for any weights.
+        suits = kernel != "int16" or self.tier == Tier.AVX2
+        return unsigned and suits and kernel in _BYTEWISE
 
     def _add_pool(self, node: Node) -> bool:
         """A MaxPool of what lies in bytes."""
