@@ -34,7 +34,7 @@ from refnet.program import (
 pytestmark = pytest.mark.skipif(NO_JIT, reason="vectors exist only in compiled code")
 BYTEWISE = highest() >= Tier.AVX512
 #: Kinds of codes that a convolution can read here.
-CODES = ["pairs", *(["byte pairs"] if highest() >= Tier.AVX2 else []), *(["bytes"] if BYTEWISE else [])]
+CODES = ["pairs", "byte pairs", "bytes"][: 1 + highest()]
 WAYS = ["uniform", "uniform", "uniform", "lowest", "highest"]
 
 
@@ -75,7 +75,8 @@ def test_kernels_equal_the_meaning(case, x_type, data):
     operands = (x, w, *([b] if data.draw(st.booleans()) else []))
     values, result = drawn(rng, x_type, (images, *x.shape)), op.infer(*operands)
     want = evaluate(op, (values, *(o.array for o in operands[1:])), result)
-    tried = [k for k in KERNELS if k.name in {"int8", "bytepairs", "int16", "depthwise"} and k.tier <= highest()]
+    names = {"int8", "bytepairs", "int16", "depthwise"}
+    tried = [k for k in KERNELS if k.name in names and k.tier <= highest()]
     tried = [k for k in tried if k.applies(op, *operands)]
     assert {"int16", "depthwise"} & {k.name for k in tried}
     for kernel in tried:

@@ -19,6 +19,7 @@ from refnet.kernels.families import family_of
 from refnet.kernels.fused import match, staircase
 from refnet.kernels.layouts import Planes, planes_for, reach, rows_to_maps
 from refnet.kernels.pairs import pairs_for
+from refnet.kernels.tables import tables
 from refnet.kernels.team import Meeting, Team, share
 from refnet.kernels.tiers import Tier, highest
 from refnet.laws.arrays import arrays_of, filled
@@ -192,6 +193,39 @@ def test_no_byte_beyond_the_buffers_is_touched(images):
     target.unpack(codes, got)
     acc = op.evaluate(values, w.array)
     np.testing.assert_array_equal(got, Threshold().evaluate(acc, t.array, sign.array))
+
+
+@pytest.mark.skipif(highest() < Tier.AVX2, reason="shuffles bytes")
+@pytest.mark.parametrize("images", [1, 4])
+def test_no_byte_beyond_the_tables_is_touched(images):
+    op, size = Conv(stride=2, padding=((1, 2), (0, 1)), dilation=(1, 2)), (4, 5)
+    x = TensorType(type=few_bits(2), shape=(35, *size))
+    w = constant(filled(np.random.default_rng(1), TERNARY, (40, 35, 3, 2), "uniform"))
+    layout = pairs_for(x, reach(op, x, (3, 2)))
+    made, out = bytetable.counter(op, layout, w), output_size(size, (3, 2), op.stride, op.padding,
+                                                              op.dilation)
+    target = pairs_for(TensorType(type=few_bits(2), shape=(40, *out)), ((0, 0), (0, 0)))
+    t, sign = constant(np.tile([-3, 0, 4], (40, 1))), constant(np.ones(40, np.int8))
+    steps, flips = staircase(t, sign, op.infer(x, w).type, made.constant[:40])
+    values = filled(np.random.default_rng(2), x.type, (images, *x.shape), "uniform")
+    codes = guarded(layout.empty(images))
+    layout.pack(guarded(values), codes)
+    windows, rows = layout.windows(images, op, out), guarded(
+        np.zeros((images * out[0] * out[1], 64), np.int32)
+    )
+    packed = guarded(target.empty(images))
+    for bits, kept in ((2, bytetable.NO_ROWS), (0, rows)):
+        bytetable.convolve(
+            codes, windows, 0, len(windows), guarded(made.offsets), made.first,
+            guarded(made.weights), guarded(tables()), bytetable.NO_BLOCKS,
+            guarded(made.constant.astype(np.int32)), bytetable.NOWHERE, bytetable.NO_ROWS, kept,
+            guarded(steps), flips, bits, packed, target.insides(images),
+        )
+    got, acc = np.empty((images, 40, *out), np.uint8), op.evaluate(values, w.array)
+    target.unpack(packed, got)
+    np.testing.assert_array_equal(got, Threshold().evaluate(acc, t.array, sign.array))
+    sums = rows[:, :40].reshape(images, *out, 40).transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(sums, acc)
 
 
 class Net:

@@ -1,4 +1,4 @@
-"""The ternary kernel of the tier by itself: activations are packed before, as between two layers."""
+"""The ternary kernel of the tier by itself: activations are packed, as between two layers."""
 
 from __future__ import annotations
 

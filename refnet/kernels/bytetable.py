@@ -14,8 +14,6 @@ Sums are of 16 bits at first, so 3*K must fit them. Groups are handled as ``popc
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from refnet.compiled import compiled

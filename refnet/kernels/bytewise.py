@@ -34,10 +34,11 @@ def eight_bit(
     """
     size, signed = (x.shape[1], x.shape[2]), x.type.lo < 0
     bias = held[1].array if len(held) > 1 else None
+    dtype: Any = np.uint8
     if direct is None:
         ready, dtype = int16.direct(op, size, held[0].array, bias, to_bytes=True), np.int16
     else:
-        ready, dtype = direct(op, size, held[0].array, bias, signed=signed), np.uint8
+        ready = direct(op, size, held[0].array, bias, signed=signed)
     ending = codes(ready.windows, mult.array, shift.array, then.type, then.rounding)
     maps, flip = ready.windows.maps, int8.SIGN if signed and direct is not None else 0
     target = bytes_of(TensorType(type=then.type, shape=(len(held[0].array), *ready.windows.out)))

@@ -92,9 +92,9 @@ def codes_of(arithmetic: Arithmetic, kind: Any) -> Any:
     """The intrinsic that runs the loop nest, requantizes and stores codes as integers of ``kind``.
 
     Called as that of ``sums_of``. Behind the address of the output lie ``scale`` and ``nudge``,
-    addresses of 16 binary64 numbers a vector, ``away`` with the sign bit set where ``nudge`` has the
-    sign of y, ``nearest`` not zero for the short way, ``flip`` with the bits of a stored code that
-    are turned over, and the bounds ``lo`` and ``hi`` in binary64.
+    addresses of 16 binary64 numbers a vector, ``away`` with the sign bit set where ``nudge`` has
+    the sign of y, ``nearest`` not zero for the short way, ``flip`` with the bits of a stored code
+    that are turned over, and the bounds ``lo`` and ``hi`` in binary64.
     """
 
     @intrinsic(prefer_literal=True)

@@ -84,7 +84,7 @@ def _by_popcounts(ready: Ready) -> Run:
                 *ends, _or(codes, _NO_WORDS), ready.places,
             )
         elif rows is None:
-            popcount.convolve_codes(*first, *ends, codes, ready.places)
+            popcount.convolve_codes(*first, *ends, _or(codes, _NO_WORDS), ready.places)
         else:
             popcount.convolve_sums(*first, sums, rows)
 

@@ -27,7 +27,7 @@ from refnet.kernels.tile import REALS, REALS_BY_TWO, WIDE
 from refnet.program import Conv
 
 #: Vectors and places of a tile. Where a vector takes two registers of 16, five places are left.
-VECTORS, PIXELS = (2, 7) if WIDE else (1, 6)
+VECTORS, PIXELS = (2, 7) if WIDE else (1, 5)
 
 _sums_nest, _sums_nest_by_two = sums_of(REALS), sums_of(REALS_BY_TWO)
 _rectified_nest = sums_of(REALS, rectified=True)

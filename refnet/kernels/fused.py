@@ -104,10 +104,8 @@ def _grown(
             group = replace(group, add=add)
             if (clamp := only(add.name, Requantize)) and _only_clamps(program, clamp):
                 group = replace(group, clamp=clamp)
-    steps = [
-        n for n in readers[group.sums]
-        if n is not None and type(n.op) is Threshold and program.types[n.name].type.bits <= most_bits
-    ]
+    coded = [n for n in readers[group.sums] if n is not None and type(n.op) is Threshold]
+    steps = [n for n in coded if program.types[n.name].type.bits <= most_bits]
     kept = len(readers[group.sums]) > 1
     # The sums of a bare convolution are not kept beside its codes: they are other numbers inside.
     if len(steps) == 1 and not (kept and group.requantize is None):

@@ -56,12 +56,16 @@ _WORDS = ir.VectorType(_INT32, LANES)
 def tables() -> NDArray[np.uint8]:
     """The 16 tables of the file header, 16 bytes each."""
     made = aligned((16, 16), np.uint8)
-    value = {1: lambda a: a, 0: lambda a: 0, -1: lambda a: TURNED - a}
     for index in range(16):
         for entry in range(9):
             w0, w1 = entry % 3 - 1, entry // 3 - 1
-            made[index, entry] = value[w0](index % 4) + value[w1](index // 4)
+            made[index, entry] = _counted(w0, index % 4) + _counted(w1, index // 4)
     return made
+
+
+def _counted(w: int, a: int) -> int:
+    """f of the file header."""
+    return w * a if w >= 0 else TURNED - a
 
 
 def _shuffle(b: Builder, table: Value, entries: Value) -> Value:
