@@ -13,8 +13,8 @@ from guarded import guarded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refnet.kernels import KERNELS, depthwise, float32, int8, int16
-from refnet.kernels.direct import codes
+from refnet.kernels import KERNELS, bytepairs, depthwise, direct, float32, int8, int16
+from refnet.kernels.direct import addressed, codes
 from refnet.kernels.places import Maps
 from refnet.kernels.tiers import Tier, highest
 from refnet.laws.arrays import filled
@@ -33,6 +33,8 @@ from refnet.program import (
 
 pytestmark = pytest.mark.skipif(NO_JIT, reason="vectors exist only in compiled code")
 BYTEWISE = highest() >= Tier.AVX512
+#: Kinds of codes that a convolution can read here.
+CODES = ["pairs", "byte pairs", "bytes"][: 1 + highest()]
 WAYS = ["uniform", "uniform", "uniform", "lowest", "highest"]
 
 
@@ -73,7 +75,8 @@ def test_kernels_equal_the_meaning(case, x_type, data):
     operands = (x, w, *([b] if data.draw(st.booleans()) else []))
     values, result = drawn(rng, x_type, (images, *x.shape)), op.infer(*operands)
     want = evaluate(op, (values, *(o.array for o in operands[1:])), result)
-    tried = [k for k in KERNELS if k.name in {"int8", "int16", "depthwise"} and k.tier <= highest()]
+    names = {"int8", "bytepairs", "int16", "depthwise"}
+    tried = [k for k in KERNELS if k.name in names and k.tier <= highest()]
     tried = [k for k in tried if k.applies(op, *operands)]
     assert {"int16", "depthwise"} & {k.name for k in tried}
     for kernel in tried:
@@ -91,7 +94,7 @@ def test_which_kernel_applies():
         }
 
     w = np.full((16, 8, 1, 1), 127)
-    assert names(UINT8, w) == names(INT8, -w - 1) == {"int8", "int16"}
+    assert names(UINT8, w) == names(INT8, -w - 1) == {"int8", "bytepairs", "int16"}
     assert names(UINT8, w + 1) == names(IntType(lo=-1, hi=128), w) == {"int16"}
     assert names(IntType(lo=0, hi=256), w) == names(INT16, w * 258) == {"int16"}
     assert names(IntType(lo=0, hi=32768), w) == set()
@@ -103,17 +106,21 @@ def made(op, size, w, b, *, signed, kind, rectified=False):
         build = depthwise if w.shape[1] == 1 and op.groups == len(w) > 1 else float32
         extra = {"dtype": np.float32} if build is depthwise else {}
         return build.direct(op, size, w, b, rectified=rectified, **extra), np.float32, 0
-    dtype = np.uint8 if kind == "bytes" else np.int16
+    bytewise = kind != "pairs"
+    dtype = np.uint8 if bytewise else np.int16
     if w.shape[1] == 1 and op.groups == len(w) > 1:
-        ready = depthwise.direct(op, size, w, b, dtype=dtype, signed=signed and kind == "bytes")
-    elif kind == "bytes":
-        ready = int8.direct(op, size, w, b, signed=signed)
+        ready = depthwise.direct(op, size, w, b, dtype=dtype, signed=signed and bytewise)
+    elif bytewise:
+        build = int8 if kind == "bytes" else bytepairs
+        ready = build.direct(op, size, w, b, signed=signed)
     else:
         ready = int16.direct(op, size, w, b)
-    return ready, dtype, int8.SIGN if signed and kind == "bytes" else 0
+    return ready, dtype, int8.SIGN if signed and bytewise else 0
 
 
-def run(ready, x, dtype, flip, border, out_dtype, ending=None, rows=None):
+def run(
+    ready, x, dtype, flip, border, out_dtype, ending=None, rows=None, fence=lambda array: array
+):
     """NCHW in, NCHW out; what lies around the written maps must stay as it is."""
     maps, images = ready.windows.maps, len(x)
     data = maps.buffer(images, flip)
@@ -123,8 +130,8 @@ def run(ready, x, dtype, flip, border, out_dtype, ending=None, rows=None):
         channels=ready.windows.filters, size=ready.windows.out, border=border,
         itemsize=np.dtype(out_dtype).itemsize,
     )
-    out = target.buffer(images, 7)
-    ready.run(data, images, out, target, ending, rows)
+    out = fence(target.buffer(images, 7))
+    ready.run(fence(data), images, out, target, ending, rows)
     inside = target.view(out, images, out_dtype)
     result = inside.transpose(0, 3, 1, 2).copy()
     inside.view(np.uint8)[...] = 7
@@ -145,13 +152,13 @@ def test_codes_equal_convolution_and_requantization(case, signed, rounding, data
     shift = rng.integers(0, 12, len(w)) if ties else rng.integers(0, 47, len(w))
     kind = data.draw(st.sampled_from([UINT8, INT8, IntType(lo=-3, hi=100), IntType(lo=5, hi=6)]))
     want = Requantize(type=kind, rounding=rounding).evaluate(op.evaluate(x, w, b), mult, shift)
-    for way in ["pairs", *(["bytes"] if BYTEWISE else [])]:
+    for way in CODES:
         ready, dtype, flip = made(op, size, w, b, signed=signed, kind=way)
-        out_dtype = kind.dtype if way == "bytes" else np.int16
+        out_dtype = np.int16 if way == "pairs" else kind.dtype
         ending = codes(ready.windows, mult, shift, kind, rounding)
         got = run(ready, x, dtype, flip, ((1, 0), (2, 1)), out_dtype, ending)
         np.testing.assert_array_equal(got, want, err_msg=way)
-        if way == "bytes":
+        if way != "pairs":
             turned = codes(ready.windows, mult, shift, kind, rounding, flip=128)
             got = run(ready, x, dtype, flip, ((0, 0), (0, 0)), np.uint8, turned)
             np.testing.assert_array_equal(got, (want + 128) % 256)
@@ -233,7 +240,7 @@ def test_floats_that_are_no_numbers_stay_so():
 
 
 @settings(max_examples=25)
-@given(cases(), st.sampled_from(["float", "pairs", *(["bytes"] if BYTEWISE else [])]))
+@given(cases(), st.sampled_from(["float", *CODES]))
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs mprotect")
 def test_nothing_outside_the_buffers_is_touched(case, kind):
     op, size, shape, images = case
@@ -241,21 +248,19 @@ def test_nothing_outside_the_buffers_is_touched(case, kind):
     w, b = filled(rng, INT8, shape, "uniform"), filled(rng, INT8, shape[:1], "uniform")
     x = filled(rng, INT8, (images, shape[1] * op.groups, *size), "uniform")
     ready, dtype, flip = made(op, size, w, b, signed=True, kind=kind)
-    loop, guarded_out = ready.loop_sums, []
-
-    def fenced(*operands):
-        held = [guarded(o) if isinstance(o, np.ndarray) else o for o in operands]
-        loop(*held)
-        operands[8][...] = held[8]
-        guarded_out.append(held[8])
-
-    fenced_ready = replace(ready, loop_sums=fenced)
     out = np.float32 if kind == "float" else np.int32
     want = run(ready, x, dtype, flip, ((0, 0), (0, 0)), out)
-    np.testing.assert_array_equal(
-        run(fenced_ready, x, dtype, flip, ((0, 0), (0, 0)), out), want
-    )
-    assert guarded_out
+    fences = []
+
+    def fenced(*operands):
+        fences.append([guarded(o) if isinstance(o, np.ndarray) else o for o in operands])
+        return addressed(*fences[-1])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(direct, "addressed", fenced)
+        got = run(replace(ready, _tables={}), x, dtype, flip, ((0, 0), (0, 0)), out, fence=guarded)
+    np.testing.assert_array_equal(got, want)
+    assert sum(isinstance(o, np.ndarray) for o in fences[0]) == 6
 
 
 def test_rows_may_be_computed_by_themselves():
@@ -270,3 +275,18 @@ def test_rows_may_be_computed_by_themselves():
     untouched = np.full_like(part, 0x07070707)
     np.testing.assert_array_equal(part[:, :, :2], untouched[:, :, :2])
     np.testing.assert_array_equal(part[:, :, 4:], untouched[:, :, 4:])
+
+
+@pytest.mark.skipif(highest() < Tier.AVX2, reason="adds bytes by pairs")
+@pytest.mark.parametrize("pair", [(64, 64), (65, 64), (127, 127), (-128, -128), (127, -128)])
+def test_pairs_of_bytes_never_saturate(pair):
+    w = np.zeros((17, 4, 1, 3), np.int8)
+    w[16, :2, 0, 1] = pair
+    w[3] = np.array([(1, -2, 3), (-4, 5, 6), (7, 8, -9), (0, 1, 2)]).reshape(4, 1, 3)
+    x = np.full((1, 4, 2, 7), 255)
+    ready, dtype, _ = made(Conv(), (2, 7), w, None, signed=False, kind="byte pairs")
+    twice = abs(sum(pair)) > 128
+    assert len(ready.taps) == 3 + twice
+    got = run(ready, x, dtype, 0, ((0, 0), (0, 0)), np.int32)
+    np.testing.assert_array_equal(got, Conv().evaluate(x, w))
+    assert bytepairs.narrow(Conv(), w) == (not twice)

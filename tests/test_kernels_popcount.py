@@ -15,8 +15,11 @@ from test_kernels_direct import axes
 
 from refnet import kernels
 from refnet.kernels import Kernel, bytetable, popcount
+from refnet.kernels.families import family_of
 from refnet.kernels.fused import match, staircase
-from refnet.kernels.layouts import Planes, planes_for, reach
+from refnet.kernels.layouts import Planes, planes_for, reach, rows_to_maps
+from refnet.kernels.pairs import pairs_for
+from refnet.kernels.tables import tables
 from refnet.kernels.team import Meeting, Team, share
 from refnet.kernels.tiers import Tier, highest
 from refnet.laws.arrays import arrays_of, filled
@@ -42,7 +45,7 @@ from refnet.program.window import output_size
 
 # Without the compiler there is nothing to test; the code is legal on any CPU.
 pytestmark = pytest.mark.skipif(NO_JIT, reason="vectors exist only in compiled code")
-FUSES = highest() >= Tier.AVX512
+FUSES = highest() >= Tier.AVX2
 WAYS = ["uniform", "uniform", "lowest", "highest"]
 ROUNDINGS = ["half_even", "half_up", "half_away"]
 
@@ -92,13 +95,13 @@ def test_table_sums_have_remainders_everywhere(case):
 @pytest.mark.skipif(highest() < Tier.AVX2, reason="shuffles bytes")
 @pytest.mark.parametrize("trit", [-1, 1])
 def test_table_sums_hold_the_largest_reduction(trit):
-    x = TensorType(type=few_bits(2), shape=(10922, 1, 1))
-    w = constant(np.full((2, 10922, 1, 1), trit))
+    x = TensorType(type=few_bits(2), shape=(21845, 1, 1))
+    w = constant(np.full((2, 21845, 1, 1), trit))
     values = np.full((5, *x.shape), 3, np.int8)
     case = Operation(op=Conv(), operands=(x, w), activations=(values,))
-    assert (carried_out(case, bytetable.KERNEL) == trit * 3 * 10922).all()
-    more = constant(np.full((2, 10923, 1, 1), trit))
-    assert not bytetable.KERNEL.applies(Conv(), replace(x, shape=(10923, 1, 1)), more)
+    assert (carried_out(case, bytetable.KERNEL) == trit * 3 * 21845).all()
+    more = constant(np.full((2, 21846, 1, 1), trit))
+    assert not bytetable.KERNEL.applies(Conv(), replace(x, shape=(21846, 1, 1)), more)
 
 
 @settings(max_examples=60)
@@ -133,18 +136,36 @@ def test_biases_may_reach_the_bound_of_the_format(bias):
     )
 
 
-@given(st.integers(1, 70), st.integers(1, 4), st.integers(0, 2), st.integers(0, 99))
-@settings(max_examples=30)
-def test_planes_give_back_what_was_packed(channels, bits, pad, seed):
-    kind = TensorType(type=few_bits(bits), shape=(channels, 3, 5))
-    planes = planes_for(kind, ((pad, 0), (1, pad)))
+@given(
+    st.sampled_from([planes_for, pairs_for]), st.integers(1, 70), st.integers(1, 4),
+    st.tuples(st.integers(1, 7), st.integers(1, 7)), st.integers(0, 2), st.integers(0, 99),
+)
+@settings(max_examples=60)
+def test_layouts_give_back_what_was_packed(layout, channels, bits, size, pad, seed):
+    bits = min(bits, 2) if layout is pairs_for else bits
+    kind = TensorType(type=few_bits(bits), shape=(channels, *size))
+    made = layout(kind, ((pad, 0), (1, pad)))
     x = filled(np.random.default_rng(seed), kind.type, (2, *kind.shape), "uniform")
-    words, out = planes.empty(2), np.empty_like(x)
-    planes.pack(x, words)
-    planes.unpack(words, out)
+    packed, out = made.empty(2), np.empty_like(x)
+    made.pack(guarded(x), packed)
+    made.unpack(packed, out)
     np.testing.assert_array_equal(out, x)
-    inside = words.reshape(-1, planes.pixel_words)[planes.insides(2) // planes.pixel_words]
-    assert np.count_nonzero(words) == np.count_nonzero(inside)
+    items = made.pixel_items
+    inside = packed.reshape(-1, items)[made.insides(2) // items]
+    assert np.count_nonzero(packed) == np.count_nonzero(inside)
+
+
+@given(
+    st.integers(1, 3), st.integers(1, 30), st.integers(1, 40),
+    st.sampled_from([np.int8, np.uint8, np.int16, np.int32]),
+)
+def test_rows_are_turned_to_maps(images, pixels, filters, dtype):
+    bounds, rng = np.iinfo(dtype), np.random.default_rng(pixels)
+    shape = (images, pixels, 32 * -(-filters // 32))
+    rows = rng.integers(bounds.min, bounds.max, size=shape, endpoint=True, dtype=np.int32)
+    out = guarded(np.zeros((images, filters, pixels), dtype))
+    rows_to_maps(guarded(rows), out)
+    np.testing.assert_array_equal(out, rows[:, :, :filters].transpose(0, 2, 1))
 
 
 @pytest.mark.parametrize("images", [1, 2, 5])
@@ -172,6 +193,39 @@ def test_no_byte_beyond_the_buffers_is_touched(images):
     target.unpack(codes, got)
     acc = op.evaluate(values, w.array)
     np.testing.assert_array_equal(got, Threshold().evaluate(acc, t.array, sign.array))
+
+
+@pytest.mark.skipif(highest() < Tier.AVX2, reason="shuffles bytes")
+@pytest.mark.parametrize("images", [1, 4])
+def test_no_byte_beyond_the_tables_is_touched(images):
+    op, size = Conv(stride=2, padding=((1, 2), (0, 1)), dilation=(1, 2)), (4, 5)
+    x = TensorType(type=few_bits(2), shape=(35, *size))
+    w = constant(filled(np.random.default_rng(1), TERNARY, (40, 35, 3, 2), "uniform"))
+    layout = pairs_for(x, reach(op, x, (3, 2)))
+    made, out = bytetable.counter(op, layout, w), output_size(size, (3, 2), op.stride, op.padding,
+                                                              op.dilation)
+    target = pairs_for(TensorType(type=few_bits(2), shape=(40, *out)), ((0, 0), (0, 0)))
+    t, sign = constant(np.tile([-3, 0, 4], (40, 1))), constant(np.ones(40, np.int8))
+    steps, flips = staircase(t, sign, op.infer(x, w).type, made.constant[:40])
+    values = filled(np.random.default_rng(2), x.type, (images, *x.shape), "uniform")
+    codes = guarded(layout.empty(images))
+    layout.pack(guarded(values), codes)
+    windows, rows = layout.windows(images, op, out), guarded(
+        np.zeros((images * out[0] * out[1], 64), np.int32)
+    )
+    packed = guarded(target.empty(images))
+    for bits, kept in ((2, bytetable.NO_ROWS), (0, rows)):
+        bytetable.convolve(
+            codes, windows, 0, len(windows), guarded(made.offsets), made.first,
+            guarded(made.weights), guarded(tables()), bytetable.NO_BLOCKS,
+            guarded(made.constant.astype(np.int32)), bytetable.NOWHERE, bytetable.NO_ROWS, kept,
+            guarded(steps), flips, bits, packed, target.insides(images),
+        )
+    got, acc = np.empty((images, 40, *out), np.uint8), op.evaluate(values, w.array)
+    target.unpack(packed, got)
+    np.testing.assert_array_equal(got, Threshold().evaluate(acc, t.array, sign.array))
+    sums = rows[:, :40].reshape(images, *out, 40).transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(sums, acc)
 
 
 class Net:
@@ -270,16 +324,16 @@ def test_a_value_with_more_readers_is_kept(net, data):
     np.testing.assert_array_equal(kernels.compile(program)(images), run(program, images))
 
 
-@pytest.mark.skipif(not FUSES, reason="fuses on AVX-512 only")
-def test_groups_reach_as_far_as_they_may():
+@pytest.mark.parametrize("tier", [Tier.AVX2, Tier.AVX512])
+def test_groups_reach_as_far_as_they_may(tier):
     program = resnet18(size=32, filters=4, classes=3, rng=np.random.default_rng(0))
-    groups = {id(g): g for g in match(program, Tier.AVX512).values()}.values()
+    groups = {id(g): g for g in match(program, family_of(tier)).values()}.values()
     ends = sorted(tuple(node.name.split(".")[-1] for node in g.nodes) for g in groups)
     full = ("second", "branch", "sum", "stream", "codes")
     assert ends == sorted(
         [("first", "inner")] * 8 + [full] * 7 + [full[:-1]] + [("down", "shortcut")] * 3
     )
-    assert match(program, Tier.PORTABLE) == {}
+    assert match(program, family_of(Tier.PORTABLE)) == {}
 
 
 @pytest.mark.parametrize("images", [1, 3])

@@ -60,7 +60,7 @@ def contenders(S: int, T: int, H: int, R: int) -> list[Contender]:
     out = 1, T, H, H
     found = []
     for name, layers in (("dense", dense), ("chain", shapes)):
-        w = [rng.integers(-127, 128, shape).astype(np.int8) for _, shape in layers]
+        w = [problems.weights_of_bytes(rng, shape) for _, shape in layers]
         floats = [
             (v.astype(np.float32) / np.float32(74 * np.prod(v.shape[1:]) ** 0.5),
              runtime.attributes(op)) for v, (op, _) in zip(w, layers, strict=True)
@@ -91,7 +91,8 @@ def _codes(name: str, layers: Any, w: Any, x: Any) -> Contender:
         acc = layer.op.evaluate(want, layer.w)
         want = layer.requantize.evaluate(acc, layer.mult, layer.shift)
     chain = integer_chain(held, x.shape[2:], UINT8)
-    got, contender = _run(f"int8 {name}", chain, x, np.uint8)
+    dtype = np.uint8 if chain.target.itemsize == 1 else np.int16
+    got, contender = _run(f"int8 {name}", chain, x, dtype)
     problems.same(got, want, f"int8 {name}")
     return contender
 

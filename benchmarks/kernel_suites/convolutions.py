@@ -33,7 +33,7 @@ def contenders(C: int, H: int, k: int, threads: int) -> list[Contender]:
     """Everybody, checked on the last layer of the chain; integers exactly."""
     rng, op = np.random.default_rng(0), Conv(padding=k // 2)
     x = rng.integers(0, 256, (1, C, H, H)).astype(np.uint8)
-    w = [rng.integers(-127, 128, (C, C, k, k)).astype(np.int8) for _ in range(LAYERS)]
+    w = [problems.weights_of_bytes(rng, (C, C, k, k)) for _ in range(LAYERS)]
     shift, attributes = problems.shift_for(C * k * k), runtime.attributes(op)
     layers = [(v, attributes) for v in w]
     real, scale = x.astype(np.float32), np.float32(2.0 ** -(shift - 1))
@@ -48,7 +48,7 @@ def contenders(C: int, H: int, k: int, threads: int) -> list[Contender]:
         found.append(_floats(op, real, scaled, single.result()))
         found.append(_codes(op, x, w, shift, library.result()))
     trits = problems.ternary_weights(rng, w[0].shape)
-    if threads == 1 and tiers.current() >= tiers.Tier.AVX512:
+    if threads == 1 and tiers.current() >= tiers.Tier.AVX2:
         found.append(packed.codes(op, x & 3, [trits] * LAYERS))
     for name, kind, values in (("ternary x 2-bit", UINT2, x & 3), ("ternary x int8", UINT8, x)):
         made = problems.program(op, TensorType(type=kind, shape=x.shape[1:]), trits)
@@ -69,10 +69,10 @@ def _codes(op: Conv, x: Any, w: Any, shift: int, want: Any) -> Contender:
         for v in w
     ]
     chain = integer_chain(layers, x.shape[2:], UINT8)
-    dtype = np.uint8 if tiers.current() >= tiers.Tier.AVX512 else np.int16
+    dtype = np.uint8 if chain.target.itemsize == 1 else np.int16
     # The scales are powers of two, which both sides hold exactly, and both round half to even.
     return _chained(
-        "int8 to codes", chain, x.astype(dtype), dtype,
+        "int8 to codes", chain, x, dtype,
         lambda y: problems.same(y, want, "int8 to codes"),
     )  # fmt: skip
 

@@ -38,8 +38,8 @@ def run(shape: str, *, threads: int, seconds: float) -> list[dict[str, Any]]:
 def contenders(N: int, K: int, M: int, threads: int) -> list[Contender]:
     """Everybody, checked; integers exactly, floats by their bounds."""
     rng = np.random.default_rng(0)
-    x, w = rng.integers(0, 256, (N, K)).astype(np.uint8), rng.integers(-127, 128, (K, M))
-    w, trits = w.astype(np.int8), problems.ternary_weights(rng, (K, M))
+    x, w = rng.integers(0, 256, (N, K)).astype(np.uint8), problems.weights_of_bytes(rng, (K, M))
+    trits = problems.ternary_weights(rng, (K, M))
     real, shift = x.astype(np.float32), problems.shift_for(K)
     return [
         *_libraries(x, real, w, trits, shift, threads),
@@ -89,11 +89,13 @@ def _integers(x: Any, w: Any, trits: Any, shift: int, threads: int) -> list[Cont
     places = np.ascontiguousarray(x.T).reshape(1, x.shape[1], len(x), 1)
     weights = np.ascontiguousarray(w.T)[:, :, None, None]
     found = []
-    if tiers.current() >= tiers.Tier.AVX512 and threads == 1:
+    if tiers.current() >= tiers.Tier.AVX2 and threads == 1:
         found += problems.packed_int8(Conv(), places, weights, shift=shift)
         want = (places[0, :, :, 0].T.astype(np.float64) @ w).T[None, :, :, None]
         found.append(problems.packed_float(Conv(), places.astype(np.float32), weights, want))
-        found += [*_tables(x, trits), packed.sums(x & 3, trits)]
+        if tiers.current() >= tiers.Tier.AVX512:
+            found += _tables(x, trits)
+        found.append(packed.sums(x & 3, trits))
     two = x & 3
     for name, codes, held in (("int8", x, w), ("ternary x int8", x, trits),
                               ("ternary x 2-bit", two, trits)):  # fmt: skip

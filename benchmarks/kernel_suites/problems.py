@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kernel_suites.timing import Contender
 from refnet import kernels
-from refnet.kernels import float32, int8
+from refnet.kernels import bytepairs, float32, int8, tiers
 from refnet.kernels.direct import codes
 from refnet.kernels.places import Maps
 from refnet.program import (
@@ -67,11 +67,12 @@ def plan(name: str, made: Program, x: NDArray[Any], *, threads: int) -> Contende
 def packed_int8(
     op: Conv, x: NDArray[Any], w: NDArray[Any], *, shift: int
 ) -> tuple[Contender, Contender]:
-    """Sums and codes of the 8-bit kernel, maps lying place after place on both sides.
+    """Sums and codes of the tier's 8-bit kernel, maps lying place after place on both sides.
 
     x (1, C, H, W) of unsigned codes.
     """
-    ready = int8.direct(op, x.shape[2:], w, None, signed=False)
+    build = int8 if tiers.current() >= tiers.Tier.AVX512 else bytepairs
+    ready = build.direct(op, x.shape[2:], w, None, signed=False)
     data = laid(ready.windows.maps, x)
     made = program(op, TensorType(type=UINT8, shape=x.shape[1:]), w, shift=shift)
     want, trace = run(made, x, trace=True)
@@ -103,10 +104,21 @@ def packed_float(op: Conv, x: NDArray[Any], w: NDArray[Any], want: NDArray[Any])
 
 
 def laid(maps: Maps, x: NDArray[Any]) -> NDArray[np.uint8]:
-    """x (N, C, H, W) in a buffer, place after place."""
+    """x (N, C, H, W) in a buffer, place after place; codes as wide as the maps have them."""
     data = maps.buffer(len(x))
-    maps.view(data, len(x), x.dtype)[...] = x.transpose(0, 2, 3, 1)
+    dtype = x.dtype if x.dtype.itemsize == maps.itemsize else np.dtype(f"i{maps.itemsize}")
+    maps.view(data, len(x), dtype)[...] = x.transpose(0, 2, 3, 1)
     return data
+
+
+def weights_of_bytes(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.int8]:
+    """Random 8-bit weights for which ONNX Runtime is right on this processor.
+
+    Without VNNI its 8-bit products are added in pairs that saturate at 16 bits, for which its
+    documentation asks for 7-bit weights; two of at most 64 cannot pass 2**15 / 255.
+    """
+    most = 127 if tiers.highest() >= tiers.Tier.AVX512 else 64
+    return rng.integers(-most, most + 1, shape).astype(np.int8)
 
 
 def shift_for(K: int) -> int:

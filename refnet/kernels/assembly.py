@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from refnet.kernels import int8
+from refnet.kernels import bytepairs, int8
 from refnet.kernels.actions import Action, PartAction, carried_out, turn
 from refnet.kernels.bytewise import eight_bit, pool
 from refnet.kernels.dispatch import choose
+from refnet.kernels.families import Family, family_of
 from refnet.kernels.forms import Form, Place, positions
 from refnet.kernels.fused import Group, match, readers_of, staircase
-from refnet.kernels.layouts import Planes, planes_for, reach, widest
-from refnet.kernels.popcount import pack_rows
+from refnet.kernels.layouts import Layout, reach, widest
 from refnet.kernels.tiers import Tier
 from refnet.program import Constant, Conv, MaxPool, Node, Program, Requantize, Threshold
 from refnet.program.window import Pads
 
+#: Kernels that leave bytes place after place, and how those that read bytes are made ready.
+_BYTEWISE: dict[str, Any] = {"int8": int8.direct, "bytepairs": bytepairs.direct, "int16": None}
 _NO_PADS: Pads = ((0, 0), (0, 0))
 
 
@@ -35,33 +37,38 @@ class Stage:
 
 @dataclass(slots=True)
 class Assembly:
-    """Stages in order, and the layouts of values that lie in bit planes."""
+    """Stages in order, and the layouts of values that lie packed."""
 
     program: Program
     tier: Tier
     images: int
     stages: list[Stage] = field(default_factory=list)
-    layouts: dict[str, Planes] = field(default_factory=dict)
+    layouts: dict[str, Layout] = field(default_factory=dict)
     #: Places that take the memory of an earlier one.
     shared: dict[Place, Place] = field(default_factory=dict)
     _made: set[Place] = field(default_factory=set)
 
     def assemble(self) -> None:
         """Fill ``stages``; the output ends in plain form."""
-        program, groups = self.program, match(self.program, self.tier)
-        self._lay_out(groups)
+        program, family = self.program, family_of(self.tier)
+        groups = match(program, family)
+        if family is not None:
+            self._lay_out(groups, family)
         self._made.add((program.input, "plain"))
         for node in program.nodes:
             group = groups.get(node.name)
             if group is not None:
                 if node.name == group.sums:    # whoever reads the sums comes after this node
-                    self._add_group(group)
-            elif not (self._add_eight_bit(node) or self._add_pool(node) or self._add_codes(node)):
+                    assert family is not None
+                    self._add_group(group, family)
+            elif not (
+                self._add_eight_bit(node) or self._add_pool(node) or self._add_codes(node, family)
+            ):
                 self._add_plain(node)
         self._need(program.output, "plain")
 
-    def _lay_out(self, groups: dict[str, Group]) -> None:
-        """The border of each value in planes: the widest that a reader wants."""
+    def _lay_out(self, groups: dict[str, Group], family: Family) -> None:
+        """The border of each packed value: the widest that a reader wants."""
         types = self.program.types
         for group in groups.values():
             x, w = group.conv.inputs[:2]
@@ -70,11 +77,11 @@ class Assembly:
             pads = reach(op, types[x], (kernel[0], kernel[1]))
             held = self.layouts.get(x)
             pads = pads if held is None else widest(held.pads, pads)
-            self.layouts[x] = planes_for(types[x], pads)
+            self.layouts[x] = family.layout(types[x], pads)
         for group in groups.values():
             if group.threshold is not None:
                 name = group.threshold.name
-                self.layouts.setdefault(name, planes_for(types[name], _NO_PADS))
+                self.layouts.setdefault(name, family.layout(types[name], _NO_PADS))
 
     # --- turns between forms ---------------------------------------------------------------------
 
@@ -135,12 +142,13 @@ class Assembly:
         assert isinstance(op, Requantize)
         assert isinstance(conv.op, Conv)
         x, *held = conv.inputs
+        kernel = choose(conv.op, program.operands(conv), self.tier).name
         action = eight_bit(
-            conv.op, op, program.types[x], tuple(map(self.constant, held)),
+            _BYTEWISE[kernel], conv.op, op, program.types[x], tuple(map(self.constant, held)),
             *map(self.constant, node.inputs[1:]),
         )
         self._append(
-            (conv.name, node.name), "int8", (self._need(x, "plain"),), ((node.name, "bytes"),),
+            (conv.name, node.name), kernel, (self._need(x, "plain"),), ((node.name, "bytes"),),
             action, in_parts=True,
         )
         return True
@@ -150,7 +158,10 @@ class Assembly:
         if not (isinstance(conv.op, Conv) and isinstance(op, Requantize)):
             return False
         unsigned = op.type.lo >= 0 and op.type.hi <= 255
-        return unsigned and choose(conv.op, operands, self.tier) is int8.KERNEL
+        kernel = choose(conv.op, operands, self.tier).name
+        # Wider codes and weights stay by themselves where bytes have a kernel for any weights.
+        suits = kernel != "int16" or self.tier == Tier.AVX2
+        return unsigned and suits and kernel in _BYTEWISE
 
     def _add_pool(self, node: Node) -> bool:
         """A MaxPool of what lies in bytes."""
@@ -165,12 +176,14 @@ class Assembly:
         )
         return True
 
-    def _add_codes(self, node: Node) -> bool:
-        """A Threshold whose codes a convolution reads in planes, of what lies in bytes or rows."""
+    def _add_codes(self, node: Node, family: Family | None) -> bool:
+        """A Threshold whose codes a convolution reads packed, of what lies in bytes or rows."""
         x, layout = node.inputs[0], self.layouts.get(node.name)
         here = {(x, "bytes"), (x, "rows")} & self._made
         if not (isinstance(node.op, Threshold) and layout is not None and here):
             return False
+        assert family is not None
+        pack_rows, kernel = family.pack_rows, family.kernel.name
         t, sign = (self.constant(name) for name in node.inputs[1:])
         steps, flips = staircase(t, sign, self.program.types[x].type)
         places, count = layout.insides(self.images), positions(self.program.types[x])
@@ -180,10 +193,10 @@ class Assembly:
             pack_rows(rows, steps, flips, layout.bits, writes[0], places)
 
         read = self._need(x, "rows")
-        self._append((node.name,), "popcount", (read,), ((node.name, "planes"),), action)
+        self._append((node.name,), kernel, (read,), ((node.name, "planes"),), action)
         return True
 
-    def _add_group(self, group: Group) -> None:
+    def _add_group(self, group: Group, family: Family) -> None:
         reads = [self._need(group.conv.inputs[0], "planes")]
         writes: list[Place] = []
         if group.addend is not None:
@@ -192,10 +205,12 @@ class Assembly:
             writes.append((group.sums, "rows"))
         if group.threshold is not None:
             writes.append((group.threshold.name, "planes"))
-        action = carried_out(self.program, group, self.layouts, self.images)
+        action = carried_out(self.program, group, self.layouts, self.images, family)
         names = tuple(node.name for node in group.nodes)
         self._share_rows(group, writes)
-        self._append(names, "popcount", tuple(reads), tuple(writes), action, in_parts=True)
+        self._append(
+            names, family.kernel.name, tuple(reads), tuple(writes), action, in_parts=True
+        )
 
     def _share_rows(self, group: Group, writes: list[Place]) -> None:
         """Let the sums take the memory of the addend, where nobody reads that any more."""

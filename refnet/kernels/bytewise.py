@@ -1,44 +1,55 @@
 """Steps of a plan on maps of bytes that lie place after place: the 8-bit layers of a network.
 
-    eight_bit     Conv and Requantize by the tiles of ``int8``, codes in registers
+    eight_bit     Conv and Requantize by the tiles of ``direct``, codes in registers
     pool          MaxPool, channels side by side: the vector loop
     widen         bytes to rows of 32-bit sums, where the residual stream begins
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refnet.compiled import compiled
-from refnet.kernels import int8
-from refnet.kernels.direct import codes
+from refnet.kernels import int8, int16
+from refnet.kernels.direct import Direct, codes
 from refnet.kernels.forms import bytes_of
 from refnet.kernels.layouts import Int32Array
-from refnet.kernels.pack import bytes_to_places
+from refnet.kernels.pack import bytes_to_places, to_places
 from refnet.kernels.places import Bytes
 from refnet.kernels.team import share
 from refnet.program import Constant, Conv, MaxPool, Requantize, TensorType
 
 
 def eight_bit(
-    op: Conv, then: Requantize, x: TensorType, held: tuple[Constant, ...],
-    mult: Constant, shift: Constant,
+    direct: Callable[..., Direct] | None, op: Conv, then: Requantize, x: TensorType,
+    held: tuple[Constant, ...], mult: Constant, shift: Constant,
 ) -> Any:
-    """The action of Conv (weights and bias ``held``) and Requantize, from plain to bytes."""
+    """The action of Conv (weights and bias ``held``) and Requantize, from plain to bytes.
+
+    ``direct`` is that of ``int8`` or of ``bytepairs``; without one codes are read as 16 bits.
+    """
     size, signed = (x.shape[1], x.shape[2]), x.type.lo < 0
     bias = held[1].array if len(held) > 1 else None
-    ready = int8.direct(op, size, held[0].array, bias, signed=signed)
+    dtype: Any = np.uint8
+    if direct is None:
+        ready, dtype = int16.direct(op, size, held[0].array, bias, to_bytes=True), np.int16
+    else:
+        ready = direct(op, size, held[0].array, bias, signed=signed)
     ending = codes(ready.windows, mult.array, shift.array, then.type, then.rounding)
-    maps, flip = ready.windows.maps, int8.SIGN if signed else 0
+    maps, flip = ready.windows.maps, int8.SIGN if signed and direct is not None else 0
     target = bytes_of(TensorType(type=then.type, shape=(len(held[0].array), *ready.windows.out)))
 
     def action(reads: Any, writes: Any, images: int, part: int, parts: int) -> None:
         # Packing the input is so little work that every part packs all of it.
         data = maps.buffer(images, flip)
-        bytes_to_places(reads[0][:images], flip, maps.view(data, images, np.uint8))
+        if direct is None:
+            to_places(reads[0][:images], maps.view(data, images, dtype))
+        else:
+            bytes_to_places(reads[0][:images], flip, maps.view(data, images, dtype))
         start, stop = share(ready.windows.out[0], 1, part, parts)
         if start < stop:
             rows = None if parts == 1 else (start, stop)

@@ -14,14 +14,14 @@ Every row is computed once. Between links lie sums of floats, or codes of intege
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refnet.kernels import depthwise, float32, int8, int16
+from refnet.kernels import bytepairs, depthwise, float32, int8, int16
 from refnet.kernels._kernel import Step
 from refnet.kernels.direct import Codes, Direct, codes
 from refnet.kernels.pack import bytes_to_places, from_places, to_places
@@ -192,14 +192,15 @@ def integer_chain(
 ) -> Chain:
     """The chain of ``layers`` on maps (C, *size) of codes of ``kind``; all types have 8 bits.
 
-    Below AVX-512 codes lie as 16 bits. Signed bytes are turned over, those of the result are not.
+    Below AVX2 codes lie as 16 bits, and on AVX2 where weights do not suit ``bytepairs``. Signed
+    bytes are turned over, those of the result are not.
     """
-    tier = current() if tier is None else tier
-    bytewise = tier >= Tier.AVX512
+    bytes_ = _bytewise(layers, current() if tier is None else tier)
+    bytewise = bytes_ is not None
     ready, endings = [], []
     kinds = [kind, *(layer.requantize.type for layer in layers)]
     for i, layer in enumerate(layers):
-        made = _integers(layer, size, signed=kinds[i].lo < 0, bytewise=bytewise)
+        made = _integers(layer, size, signed=kinds[i].lo < 0, bytes_=bytes_)
         flip = int8.SIGN if bytewise and kinds[i + 1].lo < 0 and i + 1 < len(layers) else 0
         ready.append(made)
         endings.append(codes(
@@ -210,16 +211,31 @@ def integer_chain(
     return _chain(ready, endings, [ending.flip for ending in endings], 1 if bytewise else 2)
 
 
+def _bytewise(layers: Sequence[IntegerConv], tier: Tier) -> Callable[..., Direct] | None:
+    """What makes the convolutions of a chain ready whose codes lie as bytes; None if none does."""
+    if tier >= Tier.AVX512:
+        return int8.direct
+    suits = tier >= Tier.AVX2 and all(
+        _channelwise(layer) or bytepairs.narrow(layer.op, layer.w) for layer in layers
+    )
+    return bytepairs.direct if suits else None
+
+
+def _channelwise(layer: IntegerConv) -> bool:
+    return layer.op.groups == len(layer.w) > 1 and layer.w.shape[1] == 1
+
+
 def _integers(
-    layer: IntegerConv, size: tuple[int, int], *, signed: bool, bytewise: bool
+    layer: IntegerConv, size: tuple[int, int], *, signed: bool, bytes_: Callable[..., Direct] | None
 ) -> Direct:
-    if layer.op.groups == len(layer.w) > 1 and layer.w.shape[1] == 1:
+    bytewise = bytes_ is not None
+    if _channelwise(layer):
         dtype = np.uint8 if bytewise else np.int16
         return depthwise.direct(
             layer.op, size, layer.w, layer.b, dtype=dtype, signed=signed and bytewise
         )
-    if bytewise:
-        return int8.direct(layer.op, size, layer.w, layer.b, signed=signed)
+    if bytes_ is not None:
+        return bytes_(layer.op, size, layer.w, layer.b, signed=signed)
     return int16.direct(layer.op, size, layer.w, layer.b)
 
 

@@ -24,7 +24,7 @@ from refnet.kernels._kernel import Kernel, Step
 from refnet.kernels.direct import Direct, step
 from refnet.kernels.endings import codes_of, sums_of
 from refnet.kernels.int8 import SIGN, channelwise, starts, within
-from refnet.kernels.places import Bytes, Int64Array, Maps, Windows
+from refnet.kernels.places import Int64Array, Maps, Windows
 from refnet.kernels.tile import COMPILED, LANE_BYTES, LANE_PAIRS, LANE_REALS
 from refnet.program import INT8, INT16, UINT8, Constant, Conv, TensorType
 
@@ -80,87 +80,39 @@ def direct(
 
 
 @compiled
-def _bytes(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-) -> None:
+def _bytes(operands: Int64Array) -> None:
     """The loop nest of the file header, sums to ``out``."""
-    _bytes_nest(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data,
-    )  # fmt: skip
+    _bytes_nest(VECTORS, PIXELS, operands.ctypes.data)
 
 
 @compiled
-def _byte_codes(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-    scale: NDArray[np.float64], nudge: NDArray[np.float64],
-    away: int, nearest: int, flip: int, lo: float, hi: float,
-) -> None:
+def _byte_codes(operands: Int64Array) -> None:
     """The loop nest of the file header, codes to ``out``."""
-    _byte_codes_nest(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data, scale.ctypes.data, nudge.ctypes.data,
-        away, nearest, flip, lo, hi,
-    )  # fmt: skip
+    _byte_codes_nest(VECTORS, PIXELS, operands.ctypes.data)
 
 
 @compiled
-def _pairs(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-) -> None:
+def _pairs(operands: Int64Array) -> None:
     """The loop nest of the file header, sums to ``out``."""
-    _pairs_nest(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data,
-    )  # fmt: skip
+    _pairs_nest(VECTORS, PIXELS, operands.ctypes.data)
 
 
 @compiled
-def _pair_codes(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-    scale: NDArray[np.float64], nudge: NDArray[np.float64],
-    away: int, nearest: int, flip: int, lo: float, hi: float,
-) -> None:
+def _pair_codes(operands: Int64Array) -> None:
     """The loop nest of the file header, codes to ``out``."""
-    _pair_codes_nest(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data, scale.ctypes.data, nudge.ctypes.data,
-        away, nearest, flip, lo, hi,
-    )  # fmt: skip
+    _pair_codes_nest(VECTORS, PIXELS, operands.ctypes.data)
 
 
 @compiled
-def _reals(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-) -> None:
+def _reals(operands: Int64Array) -> None:
     """The loop nest of the file header on floats."""
-    _reals_nest(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data,
-    )  # fmt: skip
+    _reals_nest(VECTORS, PIXELS, operands.ctypes.data)
 
 
 @compiled
-def _rectified(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-) -> None:
+def _rectified(operands: Int64Array) -> None:
     """The loop nest of the file header on floats, negative sums set to zero."""
-    _rectified_nest(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data,
-    )  # fmt: skip
+    _rectified_nest(VECTORS, PIXELS, operands.ctypes.data)
 
 
 KERNEL = Kernel(name="depthwise", op=Conv, prepare=prepare, applies=_applies)

@@ -33,11 +33,20 @@ class Codes:
     flip: int
     lo: float
     hi: float
+    #: All of this as the loops take it.
+    operands: Int64Array = field(init=False, repr=False)
 
-    @property
-    def operands(self) -> tuple[Any, ...]:
-        """As the loops take them."""
-        return (self.scale, self.nudge, self.away, self.nearest, self.flip, self.lo, self.hi)
+    def __post_init__(self) -> None:
+        held = addressed(self.scale, self.nudge, self.away, self.nearest, self.flip)
+        bounds = np.array([self.lo, self.hi]).view(np.int64)
+        object.__setattr__(self, "operands", np.concatenate([held, bounds]))
+
+
+def addressed(*operands: NDArray[Any] | int) -> Int64Array:
+    """Numbers as they are, arrays by their addresses: the caller keeps them."""
+    return np.array(
+        [o.ctypes.data if isinstance(o, np.ndarray) else o for o in operands], dtype=np.int64
+    )
 
 
 def codes(
@@ -55,6 +64,19 @@ def codes(
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """The operands of ``tile.nest`` and the output's address; ``held`` are arrays they point to."""
+
+    operands: Int64Array
+    held: tuple[Int64Array, ...]
+
+
+#: Where the addresses of input and output stand among the operands.
+_DATA, _OUT = 0, 11
+_NO_ENDING = np.zeros(0, dtype=np.int64)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Direct:
     """Weights (vectors, runs, words, 16, ...) and a word to start from for each lane.
@@ -67,8 +89,10 @@ class Direct:
     start: NDArray[Any]
     vectors: int
     pixels: int
-    loop_sums: Callable[..., None]
-    loop_codes: Callable[..., None] | None = None
+    loop_sums: Callable[[Int64Array], None]
+    loop_codes: Callable[[Int64Array], None] | None = None
+    #: Where words meet the window, if not as ``windows`` has it.
+    taps: NDArray[np.int32] | None = None
     #: Tables for numbers of images, maps that are written to and rows.
     _tables: dict[Any, Any] = field(default_factory=dict)
 
@@ -81,19 +105,19 @@ class Direct:
         Sums of 32 bits, or with ``ending`` the codes that it makes of them. ``rows`` are the
         first row of the output and the one after the last; all are computed where it is None.
         """
-        loop, last = self.loop_sums, ending.operands if ending is not None else ()
+        loop, last = self.loop_sums, _NO_ENDING
         if ending is not None:
             assert self.loop_codes is not None
-            loop = self.loop_codes
-        taps, step, weights, starts = self.windows.taps, self.windows.step, self.weights, self.start
-        for begin, to, (places, targets, blocks) in self._blocks(images, target, rows):
-            loop(
-                data[begin:], places, taps, step, weights, starts, blocks, targets, out[to:], *last
-            )
+            loop, last = self.loop_codes, ending.operands
+        source, target_address = data.ctypes.data, out.ctypes.data
+        for begin, to, table in self._blocks(images, target, rows):
+            operands = np.concatenate([table.operands, last])
+            operands[_DATA], operands[_OUT] = source + begin, target_address + to
+            loop(operands)
 
     def _blocks(
         self, images: int, target: Maps, rows: tuple[int, int] | None
-    ) -> list[tuple[int, int, tuple[Int64Array, ...]]]:
+    ) -> list[tuple[int, int, _Table]]:
         """Where each block of images begins in the input and the output, and its tables."""
         key = images, target, rows, "blocks"
         if key not in self._tables:
@@ -102,12 +126,10 @@ class Direct:
                 (n * size, n * target.image_bytes, self._table(min(most, images - n), target, rows))
                 for n in range(0, images, most)
             ]
-        found: list[tuple[int, int, tuple[Int64Array, ...]]] = self._tables[key]
+        found: list[tuple[int, int, _Table]] = self._tables[key]
         return found
 
-    def _table(
-        self, images: int, target: Maps, rows: tuple[int, int] | None
-    ) -> tuple[Int64Array, ...]:
+    def _table(self, images: int, target: Maps, rows: tuple[int, int] | None) -> _Table:
         key = images, target, rows
         if key not in self._tables:
             shape, part = (images, *self.windows.out), slice(*(rows or (None,)))
@@ -117,8 +139,13 @@ class Direct:
             )
             one_place = images * shape[1] * shape[2] == 1
             blocks = self.windows.blocks(self.vectors, one_place=one_place)
-            self._tables[key] = places, targets, blocks
-        table: tuple[Int64Array, ...] = self._tables[key]
+            taps = self.windows.taps if self.taps is None else self.taps
+            operands = addressed(
+                0, places, len(places), taps, len(taps), self.windows.step, self.weights,
+                self.start, blocks, len(blocks), targets, 0,
+            )
+            self._tables[key] = _Table(operands=operands, held=(places, targets, blocks))
+        table: _Table = self._tables[key]
         return table
 
 

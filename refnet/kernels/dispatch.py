@@ -6,6 +6,7 @@ import numpy as np
 
 from refnet.kernels import (
     bitserial,
+    bytepairs,
     bytetable,
     conv,
     depthwise,
@@ -40,6 +41,7 @@ KERNELS: tuple[Kernel, ...] = (
     trits.KERNEL,
     depthwise.KERNEL,
     int8.KERNEL,
+    bytepairs.KERNEL,
     int16.KERNEL,
     ternary.KERNEL,
     conv.KERNEL,
@@ -62,7 +64,8 @@ def choose(op: Op, operands: tuple[Operand, ...], tier: Tier | None = None) -> K
     A convolution with ternary weights goes to ``popcount``, ``bytetable`` (1 or 2 bits) or
     ``bitserial``, as the tier allows, where activations are unsigned with 1 to 4 bits and a group
     has enough channels, and to ``trits`` where it is a large matrix of wider codes. Any other goes
-    to ``depthwise``, ``int8`` or ``int16``; ``ternary`` and ``conv`` take what is left. Weights are
+    to ``depthwise``, ``int8``, ``bytepairs`` (weights whose neighbours seldom pass 16 bits) or
+    ``int16``; ``ternary`` and ``conv`` take what is left. Weights are
     judged by their values, not by their declared type.
     """
     tier = current() if tier is None else tier

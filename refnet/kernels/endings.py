@@ -28,6 +28,7 @@ from numba.extending import intrinsic
 
 from refnet.kernels import tile
 from refnet.kernels.tile import (
+    DOUBLE,
     DOUBLES,
     INT32,
     INT32S,
@@ -45,29 +46,33 @@ _TO_INTEGER = 1.5 * 2.0**52
 _WORD_BYTES = 4
 
 
-def _signature(vectors: Any, pixels: Any, integers: int, reals: int = 0) -> Any:
-    """The sizes of the tile are literals, then come 64-bit integers and floats."""
+#: Operands of a loop nest with the address of the output, and those of requantizing.
+_NEST, _ROUNDING = 12, 7
+
+
+def _signature(vectors: Any, pixels: Any) -> Any:
+    """The sizes of the tile are literals; then comes the address of the operands."""
     if not all(isinstance(size, types.IntegerLiteral) for size in (vectors, pixels)):
         return None
-    return types.void(
-        vectors, pixels, *(types.int64,) * integers, *(types.float64,) * reals
-    )  # fmt: skip
+    return types.void(vectors, pixels, types.int64)
+
+
+def _operands(b: Builder, address: Value, count: int) -> list[Value]:
+    """``count`` numbers of 64 bits that lie at ``address``."""
+    return [tile.load(b, b.add(address, tile.number(8 * i)), INT64) for i in range(count)]
 
 
 def sums_of(arithmetic: Arithmetic, *, rectified: bool = False) -> Any:
     """The intrinsic that runs the loop nest and stores sums.
 
-    Called with V, P, the operands of ``tile.nest`` and the address of the output. ``rectified``
-    sets negative floats to zero.
+    Called with V, P and the address of numbers of 64 bits: the operands of ``tile.nest``, then the
+    address of the output. ``rectified`` sets negative floats to zero.
     """
 
     @intrinsic(prefer_literal=True)
-    def sums(  # type: ignore[no-untyped-def]
-        context, vectors, pixels, data, places, count, taps, words, step, weights, start, blocks,
-        rows, targets, out,
-    ):  # fmt: skip
+    def sums(context, vectors, pixels, operands):  # type: ignore[no-untyped-def]
         def generate(context, b, signature, arguments):  # type: ignore[no-untyped-def]
-            *operands, address = arguments[2:]
+            *operands, address = _operands(b, arguments[2], _NEST)
 
             def ending(b: Builder, acc: list[list[Value]], block: Block) -> None:
                 if rectified:
@@ -78,7 +83,7 @@ def sums_of(arithmetic: Arithmetic, *, rectified: bool = False) -> Any:
             tile.nest(b, operands, arithmetic, ending, *sizes)
             return context.get_dummy_value()
 
-        return _signature(vectors, pixels, 12), generate
+        return _signature(vectors, pixels), generate
 
     return sums
 
@@ -86,19 +91,18 @@ def sums_of(arithmetic: Arithmetic, *, rectified: bool = False) -> Any:
 def codes_of(arithmetic: Arithmetic, kind: Any) -> Any:
     """The intrinsic that runs the loop nest, requantizes and stores codes as integers of ``kind``.
 
-    Called as that of ``sums_of``; then ``scale`` and ``nudge``, addresses of 16 binary64 numbers a
-    vector, ``away`` with the sign bit set where ``nudge`` has the sign of y, ``nearest`` not zero
-    for the short way, ``flip`` with the bits of a stored code that are turned over, and the bounds
-    ``lo`` and ``hi``.
+    Called as that of ``sums_of``. Behind the address of the output lie ``scale`` and ``nudge``,
+    addresses of 16 binary64 numbers a vector, ``away`` with the sign bit set where ``nudge`` has
+    the sign of y, ``nearest`` not zero for the short way, ``flip`` with the bits of a stored code
+    that are turned over, and the bounds ``lo`` and ``hi`` in binary64.
     """
 
     @intrinsic(prefer_literal=True)
-    def codes(  # type: ignore[no-untyped-def]
-        context, vectors, pixels, data, places, count, taps, words, step, weights, start, blocks,
-        rows, targets, out, scale, nudge, away, nearest, flip, lo, hi,
-    ):  # fmt: skip
+    def codes(context, vectors, pixels, operands):  # type: ignore[no-untyped-def]
         def generate(context, b, signature, arguments):  # type: ignore[no-untyped-def]
-            operands, (address, *rounding) = arguments[2:13], arguments[13:]
+            held = _operands(b, arguments[2], _NEST + _ROUNDING)
+            operands, (address, *rounding) = held[: _NEST - 1], held[_NEST - 1 :]
+            rounding[5:] = [b.bitcast(bound, DOUBLE) for bound in rounding[5:]]
 
             def ending(b: Builder, acc: list[list[Value]], block: Block) -> None:
                 short = b.icmp_signed("!=", rounding[3], tile.number(0))
@@ -114,7 +118,7 @@ def codes_of(arithmetic: Arithmetic, kind: Any) -> Any:
             tile.nest(b, operands, arithmetic, ending, *sizes)
             return context.get_dummy_value()
 
-        return _signature(vectors, pixels, 17, 2), generate
+        return _signature(vectors, pixels), generate
 
     return codes
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from refnet.compiled import compiled
 from refnet.kernels.direct import Direct
 from refnet.kernels.endings import sums_of
-from refnet.kernels.places import Bytes, Int64Array, Maps, Windows
+from refnet.kernels.places import Int64Array, Maps, Windows
 from refnet.kernels.tile import REALS, REALS_BY_TWO, WIDE
 from refnet.program import Conv
 
@@ -53,52 +53,24 @@ def direct(
 
 
 @compiled
-def _sums(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-) -> None:
+def _sums(operands: Int64Array) -> None:
     """The loop nest of the file header, sums to ``out``."""
-    _sums_nest(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data,
-    )  # fmt: skip
+    _sums_nest(VECTORS, PIXELS, operands.ctypes.data)
 
 
 @compiled
-def _sums_by_two(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-) -> None:
+def _sums_by_two(operands: Int64Array) -> None:
     """As ``_sums`` with two groups in each vector."""
-    _sums_nest_by_two(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data,
-    )  # fmt: skip
+    _sums_nest_by_two(VECTORS, PIXELS, operands.ctypes.data)
 
 
 @compiled
-def _rectified(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-) -> None:
+def _rectified(operands: Int64Array) -> None:
     """The loop nest of the file header, negative sums set to zero."""
-    _rectified_nest(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data,
-    )  # fmt: skip
+    _rectified_nest(VECTORS, PIXELS, operands.ctypes.data)
 
 
 @compiled
-def _rectified_by_two(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-) -> None:
+def _rectified_by_two(operands: Int64Array) -> None:
     """As ``_rectified`` with two groups in each vector."""
-    _rectified_nest_by_two(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data,
-    )  # fmt: skip
+    _rectified_nest_by_two(VECTORS, PIXELS, operands.ctypes.data)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from refnet.kernels.layouts import Planes, aligned, blocks_of
+from refnet.kernels.layouts import Layout, aligned, blocks_of
 from refnet.kernels.microkernels import LANES
 from refnet.kernels.places import Maps
 from refnet.program import TensorType
@@ -37,7 +37,7 @@ def bytes_of(kind: TensorType) -> Maps:
     return Maps(channels=C, size=(H, W))
 
 
-def buffer(kind: TensorType, form: Form, planes: Planes | None, images: int) -> NDArray[Any]:
+def buffer(kind: TensorType, form: Form, planes: Layout | None, images: int) -> NDArray[Any]:
     """Memory for ``images`` values of ``kind`` in ``form``."""
     if form == "planes":
         assert planes is not None

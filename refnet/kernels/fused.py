@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from refnet.kernels.families import Family
 from refnet.kernels.layouts import Int32Array, Int64Array, aligned, blocks_of
 from refnet.kernels.microkernels import LANES
-from refnet.kernels.popcount import KERNEL, MOST_BITS
-from refnet.kernels.tiers import Tier
 from refnet.program import (
     Add,
     Constant,
@@ -73,20 +72,22 @@ def readers_of(program: Program) -> Readers:
     return readers
 
 
-def match(program: Program, tier: Tier) -> dict[str, Group]:
-    """The groups of ``program`` by each of their nodes; none below tier AVX512."""
+def match(program: Program, family: Family | None) -> dict[str, Group]:
+    """The groups of ``program`` that ``family`` carries out, by each of their nodes."""
     readers = readers_of(program)
     found: dict[str, Group] = {}
-    if tier < Tier.AVX512:
+    if family is None:
         return found
     for node in program.nodes:
-        if isinstance(node.op, Conv) and _counts(program, node):
-            group = _grown(program, node, readers, found)
+        if isinstance(node.op, Conv) and family.kernel.applies(node.op, *program.operands(node)):
+            group = _grown(program, node, readers, found, family.most_bits)
             found.update((member.name, group) for member in group.nodes)
     return found
 
 
-def _grown(program: Program, conv: Node, readers: Readers, taken: dict[str, Group]) -> Group:
+def _grown(
+    program: Program, conv: Node, readers: Readers, taken: dict[str, Group], most_bits: int
+) -> Group:
     """The longest group that starts with ``conv``."""
 
     def only(name: str, kind: type) -> Node | None:
@@ -103,20 +104,13 @@ def _grown(program: Program, conv: Node, readers: Readers, taken: dict[str, Grou
             group = replace(group, add=add)
             if (clamp := only(add.name, Requantize)) and _only_clamps(program, clamp):
                 group = replace(group, clamp=clamp)
-    steps = [n for n in readers[group.sums] if n is not None and _makes_few_bits(program, n)]
+    coded = [n for n in readers[group.sums] if n is not None and type(n.op) is Threshold]
+    steps = [n for n in coded if program.types[n.name].type.bits <= most_bits]
     kept = len(readers[group.sums]) > 1
     # The sums of a bare convolution are not kept beside its codes: they are other numbers inside.
     if len(steps) == 1 and not (kept and group.requantize is None):
         group = replace(group, threshold=steps[0])
     return group
-
-
-def _counts(program: Program, node: Node) -> bool:
-    return bool(KERNEL.applies(node.op, *program.operands(node)))
-
-
-def _makes_few_bits(program: Program, node: Node) -> bool:
-    return type(node.op) is Threshold and program.types[node.name].type.bits <= MOST_BITS
 
 
 def _only_clamps(program: Program, node: Node) -> bool:

@@ -24,7 +24,7 @@ from refnet.kernels._kernel import Kernel, Step
 from refnet.kernels.direct import Direct, step
 from refnet.kernels.endings import codes_of, sums_of
 from refnet.kernels.int8 import channelwise, holds, pays, within
-from refnet.kernels.places import Bytes, Int64Array, Maps, Windows
+from refnet.kernels.places import Int64Array, Maps, Windows
 from refnet.kernels.tile import COMPILED, PAIRS, WIDE
 from refnet.program import INT16, Constant, Conv, TensorType
 
@@ -32,6 +32,7 @@ from refnet.program import INT16, Constant, Conv, TensorType
 VECTORS, PIXELS = (2, 7) if WIDE else (1, 5)
 
 _sums_nest, _codes_nest = sums_of(PAIRS), codes_of(PAIRS, tile.INT16)
+_byte_codes_nest = codes_of(PAIRS, tile.INT8)
 
 
 def _applies(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> bool:
@@ -45,47 +46,40 @@ def prepare(op: Conv, x: TensorType, w: Constant, b: Constant | None = None) -> 
     return step(direct(op, (x.shape[1], x.shape[2]), w.array, bias), np.int16)
 
 
-def direct(op: Conv, size: tuple[int, int], w: NDArray[Any], b: NDArray[Any] | None) -> Direct:
+def direct(
+    op: Conv, size: tuple[int, int], w: NDArray[Any], b: NDArray[Any] | None,
+    *, to_bytes: bool = False,
+) -> Direct:
     """The convolution ready for maps (C, *size) of int16 with zeros around.
 
-    w (F, C/G, R, S) of 16-bit values; b (F,).
+    w (F, C/G, R, S) of 16-bit values; b (F,). Codes are written as bytes with ``to_bytes``.
     """
     maps = Maps(channels=w.shape[1] * op.groups, size=size, border=op.padding, itemsize=2)
     windows = Windows(op=op, maps=maps, kernel=w.shape[2:], filters=len(w))
     start = np.zeros(len(w), np.int32) if b is None else b
     return Direct(
         windows=windows, weights=windows.weights(w, np.int16), vectors=VECTORS, pixels=PIXELS,
-        start=windows.by_lane(start, np.int32), loop_sums=_sums, loop_codes=_codes,
+        start=windows.by_lane(start, np.int32), loop_sums=_sums,
+        loop_codes=_byte_codes if to_bytes else _codes,
     )  # fmt: skip
 
 
 @compiled
-def _sums(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-) -> None:
+def _sums(operands: Int64Array) -> None:
     """The loop nest of the file header, sums to ``out``."""
-    _sums_nest(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data,
-    )  # fmt: skip
+    _sums_nest(VECTORS, PIXELS, operands.ctypes.data)
 
 
 @compiled
-def _codes(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-    scale: NDArray[np.float64], nudge: NDArray[np.float64],
-    away: int, nearest: int, flip: int, lo: float, hi: float,
-) -> None:
+def _codes(operands: Int64Array) -> None:
     """The loop nest of the file header, codes to ``out``."""
-    _codes_nest(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data, scale.ctypes.data, nudge.ctypes.data,
-        away, nearest, flip, lo, hi,
-    )  # fmt: skip
+    _codes_nest(VECTORS, PIXELS, operands.ctypes.data)
+
+
+@compiled
+def _byte_codes(operands: Int64Array) -> None:
+    """The loop nest of the file header, codes as bytes to the output."""
+    _byte_codes_nest(VECTORS, PIXELS, operands.ctypes.data)
 
 
 KERNEL = Kernel(name="int16", op=Conv, prepare=prepare, applies=_applies, pays=pays)

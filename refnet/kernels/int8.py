@@ -25,7 +25,7 @@ from refnet.kernels import tile
 from refnet.kernels._kernel import Kernel, Step
 from refnet.kernels.direct import Direct, step
 from refnet.kernels.endings import codes_of, sums_of
-from refnet.kernels.places import Bytes, Int64Array, Maps, Windows
+from refnet.kernels.places import Int64Array, Maps, Windows
 from refnet.kernels.tiers import Tier
 from refnet.kernels.tile import BYTES, BYTES_BY_TWO
 from refnet.program import INT8, UINT8, Constant, Conv, IntType, TensorType
@@ -105,61 +105,27 @@ def starts(
 
 
 @compiled
-def _sums(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-) -> None:
+def _sums(operands: Int64Array) -> None:
     """The loop nest of the file header, sums to ``out``."""
-    _sums_nest(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data,
-    )  # fmt: skip
+    _sums_nest(VECTORS, PIXELS, operands.ctypes.data)
 
 
 @compiled
-def _sums_by_two(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-) -> None:
+def _sums_by_two(operands: Int64Array) -> None:
     """As ``_sums`` with two groups in each vector."""
-    _sums_nest_by_two(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data,
-    )  # fmt: skip
+    _sums_nest_by_two(VECTORS, PIXELS, operands.ctypes.data)
 
 
 @compiled
-def _codes(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-    scale: NDArray[np.float64], nudge: NDArray[np.float64],
-    away: int, nearest: int, flip: int, lo: float, hi: float,
-) -> None:
+def _codes(operands: Int64Array) -> None:
     """The loop nest of the file header, codes to ``out``."""
-    _codes_nest(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data, scale.ctypes.data, nudge.ctypes.data,
-        away, nearest, flip, lo, hi,
-    )  # fmt: skip
+    _codes_nest(VECTORS, PIXELS, operands.ctypes.data)
 
 
 @compiled
-def _codes_by_two(
-    data: Bytes, places: Int64Array, taps: NDArray[np.int32], step: int, weights: NDArray[Any],
-    start: NDArray[Any], blocks: Int64Array, targets: Int64Array, out: Bytes,
-    scale: NDArray[np.float64], nudge: NDArray[np.float64],
-    away: int, nearest: int, flip: int, lo: float, hi: float,
-) -> None:
+def _codes_by_two(operands: Int64Array) -> None:
     """As ``_codes`` with two groups in each vector."""
-    _codes_nest_by_two(
-        VECTORS, PIXELS, data.ctypes.data, places.ctypes.data, len(places), taps.ctypes.data,
-        len(taps), step, weights.ctypes.data, start.ctypes.data, blocks.ctypes.data, len(blocks),
-        targets.ctypes.data, out.ctypes.data, scale.ctypes.data, nudge.ctypes.data,
-        away, nearest, flip, lo, hi,
-    )  # fmt: skip
+    _codes_nest_by_two(VECTORS, PIXELS, operands.ctypes.data)
 
 
 KERNEL = Kernel(

@@ -19,8 +19,10 @@ Sums of popcounts stay below 2**31 because (2**bits - 1) * K does, which ``appli
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refnet.compiled import compiled
 from refnet.kernels._kernel import Kernel, Step
@@ -28,6 +30,7 @@ from refnet.kernels.conv import bias_of
 from refnet.kernels.layouts import (
     Int32Array,
     Int64Array,
+    Layout,
     Planes,
     Words,
     aligned,
@@ -66,11 +69,12 @@ class Counter:
 
     ``weights`` (blocks, words, 2, LANES); word k of block i meets the activation word at
     ``offsets[k] + 4 * first[i]`` bytes behind the window. ``constant`` (blocks * LANES,) completes
-    the popcounts to the sums of the operator.
+    the popcounts to the sums of the operator. (``bytetable`` packs weights in its own way, and
+    ``first`` are bytes there.)
     """
 
-    planes: Planes
-    weights: Words
+    planes: Layout
+    weights: NDArray[Any]
     offsets: Int32Array
     first: Int64Array
     constant: Int64Array
@@ -100,7 +104,7 @@ def counter(op: Conv, planes: Planes, w: Constant, b: Constant | None = None) ->
     _pack_weights(codes, group * per_group, first, span, weights)
     steps = np.ogrid[:rows, :columns]
     taps = (steps[0] * op.dilation[0] * planes.padded[1] + steps[1] * op.dilation[1])
-    offsets = taps.reshape(-1, 1) * planes.pixel_words + np.arange(span)
+    offsets = taps.reshape(-1, 1) * planes.pixel_items + np.arange(span)
     minus = (codes < 0).sum(axis=(1, 2, 3))
     constant = np.zeros(blocks * LANES, dtype=np.int64)
     constant[:filters] = bias_of(w, b) - (2**planes.bits - 1) * minus

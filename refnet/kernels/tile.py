@@ -255,6 +255,25 @@ def _dot_of_bytes(b: Builder, acc: Value, a: Value, w: Value) -> Value:
     return call(b, "llvm.x86.avx512.vpdpbusd.512", INT32S, acc, a, w)
 
 
+def _dot_by_pairs(b: Builder, acc: Value, a: Value, w: Value) -> Value:
+    """Neighbouring products are added in 16 bits first, where they must fit; AVX2."""
+    half, words = LANES // 2, ir.VectorType(INT16, LANES)
+    narrow, ones = ir.VectorType(INT32, half), ir.Constant(words, [1] * LANES)
+    sums = []
+    for first in (0, half):
+        order = ir.Constant(ir.VectorType(INT32, half), list(range(first, first + half)))
+        bytes_ = (
+            b.bitcast(
+                b.shuffle_vector(value, ir.Constant(INT32S, ir.Undefined), order),
+                ir.VectorType(INT8, 4 * half),
+            ) for value in (a, w)
+        )  # fmt: skip
+        pairs = call(b, "llvm.x86.avx2.pmadd.ub.sw", words, *bytes_)
+        sums.append(call(b, "llvm.x86.avx2.pmadd.wd", narrow, pairs, ones))
+    whole = ir.Constant(ir.VectorType(INT32, LANES), list(range(LANES)))
+    return b.add(acc, b.shuffle_vector(*sums, whole))
+
+
 def _dot_of_pairs(b: Builder, acc: Value, a: Value, w: Value) -> Value:
     """x86 has one instruction for it, which LLVM finds in this form."""
     halves, wide = ir.VectorType(INT16, 2 * LANES), ir.VectorType(INT32, 2 * LANES)
@@ -285,9 +304,12 @@ def _signed_pairs(b: Builder, address: Value, step: Value) -> Value:
 REALS = Arithmetic(kind=FLOATS, fetch=_word(FLOAT), multiply=_fused_multiply_add)
 #: Four products of unsigned and signed bytes at once; AVX-512 VNNI only. Sums wrap.
 BYTES = Arithmetic(kind=INT32S, fetch=_word(INT32), multiply=_dot_of_bytes)
+#: The same by two instructions of AVX2; two products together must fit 16 bits.
+BYTE_PAIRS = Arithmetic(kind=INT32S, fetch=_word(INT32), multiply=_dot_by_pairs)
 #: The same for two groups of eight filters each, which share a vector.
 REALS_BY_TWO = replace(REALS, fetch=_word_for_each_half(FLOAT))
 BYTES_BY_TWO = replace(BYTES, fetch=_word_for_each_half(INT32))
+BYTE_PAIRS_BY_TWO = replace(BYTE_PAIRS, fetch=_word_for_each_half(INT32))
 #: Two products of signed 16-bit numbers at once. Sums wrap.
 PAIRS = Arithmetic(kind=INT32S, fetch=_word(INT32), multiply=_dot_of_pairs)
 #: Every lane its own channel: floats; unsigned bytes times 32 bits; 16 bits times 32 bits.
