@@ -35,7 +35,14 @@ def sums(x: Any, w: Any) -> Contender:
 
     def run() -> None:
         popcount.convolve_sums(
-            words, windows, 0, len(windows), matrix.offsets, matrix.first, matrix.weights, held,
+            words,
+            windows,
+            0,
+            len(windows),
+            matrix.offsets,
+            matrix.first,
+            matrix.weights,
+            held,
             rows,
         )
 
@@ -64,8 +71,18 @@ def _layer(op: Conv, x: Any, w: Any, levels: Any) -> Any:
 
     def run() -> None:
         popcount.convolve_codes(
-            words, windows, 0, len(windows), matrix.offsets, matrix.first, matrix.weights,
-            thresholds, flips, 2, out, places,
+            words,
+            windows,
+            0,
+            len(windows),
+            matrix.offsets,
+            matrix.first,
+            matrix.weights,
+            thresholds,
+            flips,
+            2,
+            out,
+            places,
         )
 
     run()
