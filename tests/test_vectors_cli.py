@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from refnet.cli import main
-from refnet.vectors import clauses, generate
+from refnet.vectors import clauses, cli, generate
 from refnet.vectors.cli import explained, vectors_in
 from refnet.vectors.export import arrays_of, read_header, read_mem, read_npy
 from refnet.vectors.flags import ERRORS, FLAGS
 from refnet.vectors.lookalikes import LOOKALIKES
+from refnet.vectors.record import TIERS
 
 VECTORS = Path(__file__).parents[1] / "specs" / "vectors"
 ADD = str(VECTORS / "add.json")
@@ -88,6 +89,43 @@ def test_a_process_that_is_wrong_ends_with_1(tmp_path: Path, capsys) -> None:
     report = json.loads(capsys.readouterr().out)
     assert not report["ok"]
     assert len(report["failures"]) == len(vectors_in([VECTORS / "add.json"]))
+
+
+@pytest.mark.parametrize(
+    ("tier", "held"),
+    [
+        ("machine", {"machine"}),
+        ("smoke", {"smoke"}),
+        ("chain", {"chain"}),
+        (None, {"smoke", "core"}),
+        ("core", {"smoke", "core"}),
+        ("all", set(TIERS)),
+    ],
+)
+def test_a_tier_is_found_without_naming_its_folder(
+    tier: str | None, held: set[str], monkeypatch
+) -> None:
+    """What is asked of the reference; it is not asked here, or the digests would be worked out."""
+    asked: list = []
+    monkeypatch.setattr(cli, "_report", lambda vectors, *_: asked.extend(vectors) or 0)
+    assert run("check", *(("--tier", tier) if tier else ())) == 0
+    assert {v.tier for v in asked} == held
+    everything = vectors_in([VECTORS, VECTORS / "tiers"])
+    assert [v.id for v in asked] == [v.id for v in everything if v.tier in held]
+
+
+def test_a_tier_beyond_core_is_checked_and_all_of_a_file_by_default(capsys, tmp_path: Path) -> None:
+    assert run("check", "--tier", "machine", "--op", "machine", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["passed"]) == 7
+    file = str(VECTORS / "tiers" / "machine.json")
+    assert run("check", file) == 0
+    assert capsys.readouterr().out == "7 passed, 0 failed, 0 not supported\n"
+    assert run("check", file, "--tier", "all") == 0
+    assert capsys.readouterr().out == "7 passed, 0 failed, 0 not supported\n"
+    assert "no vector" in refused(capsys, "check", file, "--tier", "smoke")
+    known = tmp_path / "known.txt"
+    known.write_text("add.pairs.0001 of another tier\n")
+    assert run("check", "--tier", "machine", "--expected-failures", str(known)) == 0
 
 
 def test_tier_op_and_without_choose(capsys) -> None:

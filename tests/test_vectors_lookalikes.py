@@ -12,6 +12,7 @@ from refnet.program import rounding_shift
 from refnet.vectors import wrong_numbers
 from refnet.vectors.check import answer, check, killed
 from refnet.vectors.cli import vectors_in
+from refnet.vectors.layers import LAYER_FUNCTIONS
 from refnet.vectors.lookalikes import LOOKALIKES, Lookalike
 from refnet.vectors.record import Vector
 from refnet.vectors.reference import OPS, reference
@@ -22,13 +23,13 @@ NAMES = [lookalike.name for lookalike in LOOKALIKES]
 
 @cache
 def vectors() -> tuple[Vector, ...]:
-    return tuple(vectors_in([VECTORS]))
+    return tuple(vectors_in([VECTORS, VECTORS / "tiers" / "methods.json"]))
 
 
 def test_names_are_given_once_and_ops_exist() -> None:
     assert len(set(NAMES)) == len(NAMES) >= 60
     for lookalike in LOOKALIKES:
-        assert set(lookalike.ops) <= set(OPS)
+        assert set(lookalike.ops) <= {*OPS, *LAYER_FUNCTIONS}
         assert lookalike.meaning.endswith(".")
 
 

@@ -19,7 +19,7 @@ from refnet.vectors.expected import read_expected
 from refnet.vectors.export import FORMATS, export_program, export_vector, read_npy, write_whole
 from refnet.vectors.flags import ERRORS, FLAGS
 from refnet.vectors.functions import Implementation
-from refnet.vectors.generate import SCHEMA_NAME, first_difference, write
+from refnet.vectors.generate import SCHEMA_NAME, TIER_FOLDER, first_difference, write
 from refnet.vectors.golden import MANIFEST, golden_input
 from refnet.vectors.loading import load_implementation
 from refnet.vectors.lookalikes import LOOKALIKES
@@ -28,10 +28,12 @@ from refnet.vectors.outputs import FolderImplementation
 from refnet.vectors.process import ProcessImplementation
 from refnet.vectors.reading import read
 from refnet.vectors.record import TIERS, Vector, VectorError
-from refnet.vectors.reference import OPS, Execute, executed_by, reference
+from refnet.vectors.reference import OPS, TIER_OPS, Execute, executed_by, reference
 
 #: The longest ``--timeout``; threads cannot wait for ever.
 MOST_SECONDS = 86400
+#: Of ``--tier``: no choice among the tiers.
+EVERY_TIER = "all"
 #: Makes an execute hook when it is asked for, so that heavy imports wait until then.
 MakeExecute = Callable[[], Execute]
 
@@ -74,8 +76,12 @@ def _add_check(parser: argparse.ArgumentParser, executors: dict[str, MakeExecute
     )  # fmt: skip
     who.add_argument("--implementation", choices=names, default="reference")
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds an answer may take")
-    parser.add_argument("--tier", choices=TIERS, help="smoke is part of core; default: all")
-    parser.add_argument("--op", action="append", choices=OPS, default=[], help="repeatable")
+    parser.add_argument(
+        "--tier", choices=(*TIERS, EVERY_TIER),
+        help="smoke is part of core; default: core, and all that there is in PATHS",
+    )  # fmt: skip
+    ops = (*OPS, *TIER_OPS)
+    parser.add_argument("--op", action="append", choices=ops, default=[], help="repeatable")
     parser.add_argument(
         "--without", action="append", default=[], metavar="CAPABILITY",
         help="leave out vectors that need it, such as Conv.dilation or refuse; repeatable",
@@ -153,13 +159,23 @@ def vectors_in(paths: Sequence[Path]) -> list[Vector]:
     return list(found.values())
 
 
+def _held(args: argparse.Namespace) -> list[Vector]:
+    """The vectors among which a check chooses; expected failures may name any of them."""
+    if args.paths:
+        return vectors_in(args.paths)
+    core = _own_folder()
+    beyond = args.tier not in (None, "smoke", "core") or args.expected_failures is not None
+    return vectors_in([core, core / TIER_FOLDER] if beyond else [core])
+
+
 def _check(args: argparse.Namespace, executors: Mapping[str, MakeExecute]) -> int:
     if not 0 < args.timeout <= MOST_SECONDS:
         raise VectorError(f"--timeout {args.timeout:g}: rule (0, {MOST_SECONDS}] seconds")
-    held = vectors_in(args.paths)
+    held, tier = _held(args), args.tier or ("core" if not args.paths else EVERY_TIER)
     chosen = select(
-        held, tier=args.tier, ops=args.op, without=args.without, having=args.having
-    )
+        held, tier=None if tier == EVERY_TIER else tier, ops=args.op, without=args.without,
+        having=args.having,
+    )  # fmt: skip
     args.expected = {}
     if args.expected_failures is not None:
         args.expected = read_expected(args.expected_failures, (v.id for v in held))

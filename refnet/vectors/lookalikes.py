@@ -15,6 +15,7 @@ from refnet.vectors import wrong_operators as operators
 from refnet.vectors import wrong_records as records
 from refnet.vectors import wrong_semidiscrete as semidiscrete
 from refnet.vectors import wrong_solvers as solvers
+from refnet.vectors.layer_mistakes import LAYERS
 from refnet.vectors.lenient import LENIENT
 from refnet.vectors.naming import (
     Lookalike,
@@ -201,4 +202,5 @@ LOOKALIKES: tuple[Lookalike, ...] = (
     accept("checksums_ignored", ("load",), checks.checksums_ignored),
     *PLAIN,
     *LENIENT,
+    *LAYERS,
 )

@@ -25,7 +25,7 @@ FORMAT_VERSION = 1
 #: Changes whenever the generator gives other vectors; written into every file.
 GENERATOR = "refnet-vectors 1"
 #: Tiers; ``smoke`` is part of ``core``, the others lie beyond it [9].
-TIERS = ("smoke", "core", "exhaustive", "chain", "stress", "programs", "machine")
+TIERS = ("smoke", "core", "exhaustive", "chain", "stress", "programs", "machine", "methods")
 RESULTS = ("must", "may", "must_fail")
 #: Integers that need more than 32 bits (products); JSON readers hold up to 2**53 exactly.
 WIDE = "int64"

@@ -16,6 +16,7 @@ from refnet.program import IntType, evaluate, requantize, run
 from refnet.program.program import Execute
 from refnet.vectors.building import exact_fields, operands_of, operator_of, program_of
 from refnet.vectors.functions import Implementation, Outputs
+from refnet.vectors.layers import LAYER_FUNCTIONS
 from refnet.vectors.record import Vector, VectorError
 
 Ints = NDArray[np.int64]
@@ -131,4 +132,5 @@ TIER_FUNCTIONS: dict[str, Implementation] = {
     "chain": chained,
     "accumulator_width": accumulator_width,
     "machine": machine,
+    **LAYER_FUNCTIONS,
 }

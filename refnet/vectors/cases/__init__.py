@@ -6,6 +6,7 @@ from refnet.vectors.cases import (
     codes,
     conv,
     files,
+    layers,
     networks,
     numbers,
     pooling,
@@ -48,4 +49,5 @@ TIER_SUBJECTS: tuple[tuple[str, tuple[Case, ...]], ...] = (
     ("stress", tiers.STRESS),
     ("machine", tiers.MACHINE),
     ("programs", networks.CASES),
+    ("methods", layers.CASES),
 )
