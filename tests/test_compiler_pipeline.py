@@ -93,9 +93,12 @@ def test_statistics_come_after_training_from_images_changed_as_in_training(
     assert absorbed[0] is settled[0]
 
 
-@pytest.mark.parametrize(("optimizer", "power"), [("adam", 1), ("sgd", 2)])
+@pytest.mark.parametrize(
+    ("optimizer", "power", "method"),
+    [("adam", 1, Factorized(balance="component")), ("sgd", 2, Factorized())],
+)
 def test_fine_tuning_alone_is_balanced_by_the_rule_of_the_method(
-    data, tmp_path, monkeypatch, optimizer, power
+    data, tmp_path, monkeypatch, optimizer, power, method
 ):
     seen = []
 
@@ -105,7 +108,6 @@ def test_fine_tuning_alone_is_balanced_by_the_rule_of_the_method(
 
     monkeypatch.setattr(pipeline, "train", trained)
     tune = Stage(epochs=1, lr=1e-3, optimizer=optimizer)
-    method = Factorized(balance="component")
     recipe = replace(RECIPE, tune=tune)
     run_job(job(data, tmp_path, methods=(method,), recipe=recipe), lambda _: None)
     assert [rates for rates, _ in seen[:-1]] == [None, None]

@@ -13,7 +13,7 @@ from refnet.methods import BlockTerm, Factorized, balance_of, compress
 from refnet.methods.balancing import equal_norms, spread
 from refnet.methods.base import LayerData, apply
 from refnet.methods.naming import methods_of
-from refnet.methods.rates import RULES, balanced_rates, chains_of
+from refnet.methods.rates import RULES, balanced_rates, chains_of, rule_for
 from refnet.nn import (
     SGD,
     BatchNorm2d,
@@ -229,10 +229,20 @@ def test_methods_say_how_they_are_balanced_and_refuse_other_words():
     chosen = methods_of("factorized(balance=component), blockterm(balance=xavier), twostep")
     assert [balance_of(m) for m in chosen] == ["component", "xavier", "none"]
     for kind in (Factorized, BlockTerm):
-        with pytest.raises(ValueError, match=f"{kind.__name__}: balance='norm', rule one of none"):
+        with pytest.raises(ValueError, match=f"{kind.__name__}: balance='norm', rule one of auto"):
             kind(balance="norm")
-    with pytest.raises(ValueError, match="balanced_rates: balance='norm'"):
-        balanced_rates(factorized(0), "norm")
+        assert balance_of(kind()) == "auto"
+    for rule in ("norm", "auto"):
+        with pytest.raises(ValueError, match=f"balanced_rates: rule='{rule}'"):
+            balanced_rates(factorized(0), rule)
+
+
+def test_gradient_descent_is_balanced_by_itself_and_adam_is_when_asked():
+    assert rule_for("auto", power=2) == "component"
+    assert rule_for("auto", power=1) == "none"
+    assert [rule_for(rule, power=p) for rule in RULES for p in (1, 2)] == [
+        rule for rule in RULES for _ in range(2)
+    ]
 
 
 @pytest.mark.parametrize("method", [Factorized(), BlockTerm(speedup=2)])

@@ -28,7 +28,7 @@ from refnet.methods import (
     is_joint,
 )
 from refnet.methods.naming import tag_of
-from refnet.methods.rates import Rule
+from refnet.methods.rates import Balance, rule_for
 from refnet.nn import Dataset, Module, Sequential, TrainingLog, evaluate, train
 from refnet.program import UINT8, Program, save
 from refnet.quant import (
@@ -105,13 +105,14 @@ def _train(
     stage: Stage,
     teacher: Module | None = None,
     tag: str = "",
-    rule: Rule = "none",
+    balance: Balance = "none",
 ) -> TrainingLog:
     """Train ``net`` in place with a checkpoint of its own, from which a later run goes on.
 
-    ``tag`` keeps checkpoints of a method with other options apart; ``rule`` balances the rates.
+    ``tag`` keeps checkpoints of a method with other options apart; ``balance`` is of the rates.
     """
     power = RATE_POWERS[stage.optimizer]
+    rule = rule_for(balance, power=power)
     rates = None if rule == "none" else balanced_rates(net, rule, power=power)
     folder = job.out / "checkpoints"
     folder.mkdir(exist_ok=True)
@@ -176,8 +177,8 @@ def _compressed(
         stage = replace(stage, epochs=stage.epochs + job.recipe.codes.epochs)
     elif job.recipe.hold_codes:
         tuned = hold_codes(tuned)
-    rule = balance_of(method)
-    logs.append(("tune", _train(job, tuned, f"{name}-tune", stage, teacher, tag, rule)))
+    balance = balance_of(method)
+    logs.append(("tune", _train(job, tuned, f"{name}-tune", stage, teacher, tag, balance)))
     tuned = absorb_batch_norm(_settled(job, tuned, f"{name}-statistics", stage))
     return tuned, report, tuple(stages), tuple(logs)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refnet.autograd import Tensor, no_grad
-from refnet.methods.rates import Rule
+from refnet.methods.rates import Balance
 from refnet.nn import Conv2d, Linear, Module, Residual, Sequential, fold
 from refnet.program.types import SINT8, UINT8
 from refnet.quant import (
@@ -73,10 +73,10 @@ def is_joint(method: Method) -> bool:
     return bool(getattr(method, "joint", False))
 
 
-def balance_of(method: Method) -> Rule:
-    """The rule by which fine-tuning balances the learning rates of factors; by default none."""
-    rule: Rule = getattr(method, "balance", "none")
-    return rule
+def balance_of(method: Method) -> Balance:
+    """How fine-tuning balances the learning rates of factors; by default not."""
+    balance: Balance = getattr(method, "balance", "none")
+    return balance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from refnet.methods.activations import eight_bit_activations
 from refnet.methods.base import FloatArray, LayerData, apply
-from refnet.methods.rates import Rule, check_rule
+from refnet.methods.rates import Balance, check_balance
 from refnet.methods.sampling import draw
 from refnet.methods.sdd import STARTS as STARTS
 from refnet.methods.sdd import Factors, semidiscrete
@@ -47,7 +47,7 @@ class Factorized:
     of W; at most one of the three is given, by default k = min(m, n). ``bits`` (8 to 16) is the
     width of the codes between X and Y. ``sweeps`` refine, ``responses`` sweeps reconstruct the
     outputs at ``samples`` positions (0: none), ``recovery`` sweeps recover the latents. ``balance``
-    (none, layer, component, xavier) gives the factors their learning rates in fine-tuning.
+    (auto, none, layer, component, xavier) gives the factors their learning rates in fine-tuning.
     """
 
     k: int | None = None
@@ -58,7 +58,7 @@ class Factorized:
     responses: int = 20
     samples: int = 6000
     recovery: int = 30
-    balance: Rule = "none"
+    balance: Balance = "auto"
 
     def __post_init__(self) -> None:
         given = [v for v in (self.k, self.error, self.cost) if v is not None]
@@ -74,7 +74,7 @@ class Factorized:
                 f"Factorized: sweeps={self.sweeps}, responses={self.responses}, "
                 f"recovery={self.recovery}, samples={self.samples}, rule >= 0 and samples >= 1"
             )
-        check_rule("Factorized", self.balance)
+        check_balance("Factorized", self.balance)
 
     @property
     def name(self) -> str:

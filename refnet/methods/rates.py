@@ -31,12 +31,22 @@ Reals = NDArray[np.float64]
 #: ``xavier``: latents of the standard deviation sqrt(2 / (fan_in + fan_out)); ``none``: rates of 1.
 Rule = Literal["none", "layer", "component", "xavier"]
 RULES: tuple[Rule, ...] = get_args(Rule)
+#: What a method may ask for: ``auto`` is ``component`` for gradient descent and ``none`` for Adam.
+Balance = Literal["auto", "none", "layer", "component", "xavier"]
+BALANCES: tuple[Balance, ...] = get_args(Balance)
 
 
-def check_rule(name: str, rule: str) -> None:
-    """``ValueError`` for a rule that does not exist; ``name`` is who was given it."""
-    if rule not in RULES:
-        raise ValueError(f"{name}: balance={rule!r}, rule one of {', '.join(RULES)}")
+def check_balance(name: str, balance: str) -> None:
+    """``ValueError`` for a word that is none of ``BALANCES``; ``name`` is who was given it."""
+    if balance not in BALANCES:
+        raise ValueError(f"{name}: balance={balance!r}, rule one of {', '.join(BALANCES)}")
+
+
+def rule_for(balance: Balance, *, power: int) -> Rule:
+    """The rule for an optimiser with the ``power`` of :func:`balanced_rates`."""
+    if balance == "auto":
+        return "component" if power == 2 else "none"
+    return balance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +86,8 @@ def balanced_rates(net: Module, rule: Rule = "layer", *, power: int = 2) -> list
     have rate 1. ``component`` takes chains of two or three layers apart and treats others as
     ``layer`` does.
     """
-    check_rule("balanced_rates", rule)
+    if rule not in RULES:
+        raise ValueError(f"balanced_rates: rule={rule!r}, rule one of {', '.join(RULES)}")
     rates: dict[int, Rate] = {}
     for chain in chains_of(net) if rule != "none" else ():
         for tensor, multiplier in _multipliers(chain, rule):
