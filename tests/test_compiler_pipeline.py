@@ -64,6 +64,14 @@ def test_report_has_the_promised_keys(done, data):
         assert method["weight_bits"] > 0
         assert method["macs"] > 0
         assert set(method["hardware"]["edge-16x16-os"]) >= {"cycles", "energy_pj"}
+    factors = report["methods"]["factorized"]["factors"]
+    assert [row["k"] is None for row in factors["layers"]] == [True, False, False, True]
+    assert factors["fewer_multiplications_where_factored"] > 1
+    assert report["methods"]["twostep"]["factors"] is None
+    assert report["methods"]["blockterm"]["factors"] is None
+    page = (out / "report.html").read_text()
+    assert page.count("<h3>Factors</h3>") == 1
+    assert f"{factors['layers'][1]['multiplications']:,}" in page
     assert report["seed"] == result.seed == 0
     assert "<html" in (out / "report.html").read_text()
 

@@ -1,7 +1,7 @@
-"""Weight balancing on digits: gradients before and after, and the learning rates that train.
+"""Weight balancing: gradients before and after, and the learning rates that train.
 
-The network is what the main job fine-tunes: a small convolutional network in ternary factors with
-the batch norms of fine-tuning, or without them. Draws balancing-gradients.png and
+The network of digits is what the main job fine-tunes: small and convolutional, in ternary factors,
+with the batch norms of fine-tuning or without them. Draws balancing-gradients.png and
 balancing-rates.png beside the figures.
 """
 
@@ -16,7 +16,8 @@ import numpy as np
 
 from refnet.autograd import Tensor
 from refnet.methods import Factorized, balanced_rates, compress
-from refnet.methods.balancing import spread
+from refnet.methods.balancing import equal_norms, spread
+from refnet.methods.factorized import semidiscrete
 from refnet.methods.rates import RULES, chains_of
 from refnet.nn import SGD, Dataset, Sequential, cross_entropy, load, train
 from refnet.nn.models import small_convnet
@@ -25,7 +26,7 @@ from refnet.quant import insert_batch_norm
 RESULTS = Path(__file__).parents[1] / "results"
 FACTORS = ("Y (kxk)", "D", "X (1x1)")
 RATES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-EPOCHS = 3
+EPOCHS, SEEDS = 3, 2
 Row = dict[str, Any]
 
 
@@ -64,20 +65,33 @@ def gradients() -> list[Row]:
     }
     _histogram(found, RESULTS / "balancing-gradients.png")
     return [
-        {
-            "balance": rule,
-            **{f"mean |g| of {n}": float(f"{np.abs(g).mean():.3g}")
-               for n, g in zip(FACTORS, parts, strict=True)},
-            "spread": round(spread(parts), 2),
-        }
-        for rule, parts in found.items()
+        *(_means("digits", rule, parts) for rule, parts in found.items()),
+        *(_means("normal", rule, parts) for rule, parts in _of_a_normal_matrix().items()),
     ]
 
 
+def _of_a_normal_matrix() -> dict[str, list[np.ndarray]]:
+    """The same for 1200 inputs and 128 filters of normal weights, and normal gradients of them."""
+    rng = np.random.default_rng(0)
+    W, G = 0.01 * rng.normal(size=(128, 1200)), rng.normal(size=(128, 1200))
+    X, d, Y = (f.astype(np.float64) for f in semidiscrete(W, 128))
+    raw = [(G.T @ X) * d, np.sum(X * (G @ Y), axis=0), (G @ Y) * d]
+    levelled = equal_norms([Y, d, X])
+    return {"none": raw, "layer": [g / m for g, m in zip(raw, levelled, strict=True)]}
+
+
+def _means(what: str, rule: str, parts: list[np.ndarray]) -> Row:
+    means = {
+        f"mean |g| of {n}": float(f"{np.abs(g).mean():.3g}")
+        for n, g in zip(FACTORS, parts, strict=True)
+    }
+    return {"layer": what, "balance": rule, **means, "spread": round(spread(parts), 2)}
+
+
 def rates() -> list[Row]:
-    """Test accuracy after plain gradient descent at constant rates, over three seeds."""
+    """Test accuracy after plain gradient descent at constant rates, over the seeds."""
     data, rows = digits(), []
-    for seed in range(3):
+    for seed in range(SEEDS):
         small = compressed(data, seed, Factorized(k=6, responses=0), (8, 16, 16))
         for norms in (False, True):
             net = insert_batch_norm(small, data.calibration_of(200)) if norms else small

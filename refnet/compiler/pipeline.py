@@ -29,6 +29,7 @@ from refnet.methods import (
 )
 from refnet.methods.naming import tag_of
 from refnet.methods.rates import Balance, rule_for
+from refnet.methods.sdd_costs import NetworkCost, network_cost
 from refnet.nn import Dataset, Module, Sequential, TrainingLog, evaluate, train
 from refnet.program import UINT8, Program, save
 from refnet.quant import (
@@ -145,7 +146,14 @@ def _compile(job: Job, method: Method, net: Module, say: Say) -> MethodResult:
         stages=(*stages, ("fine-tuned, integer program", agreement.accuracy)), logs=logs,
         activations=views(small, data.calibration[:200]),
         hardware=tuple(hwsim.simulate(workload, a) for a in job.architectures),
+        cost=_factors(small, data),
     )
+
+
+def _factors(net: Module, data: Dataset) -> NetworkCost | None:
+    """What the factorized layers of a compressed network cost; None without any."""
+    cost = network_cost(net, data.calibration[:1])
+    return cost if cost.factored.layers else None
 
 
 def _compressed(
