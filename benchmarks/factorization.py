@@ -6,8 +6,9 @@
 
 Suites: ``normal`` and ``growth`` need nothing; ``vgg`` reads the convolutions of a VGG-16 trained
 on ImageNet out of the package (it is not imported); ``gradients`` draws the histogram of gradients
-before and after balancing. Errors are relative, ||W - X D Y^T|| / ||W||. Prints a table for each
-suite and writes benchmarks/results/factorization.json and gradients.png.
+before and after balancing and ``rates`` what plain gradient descent reaches at which rate, both on
+digits. Errors are relative, ||W - X D Y^T|| / ||W||. Prints a table for each suite and writes
+benchmarks/results/factorization.json, balancing-gradients.png and balancing-rates.png.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from typing import Any
 
 import numpy as np
 from measuring import machine, timed
+from solver_suites import balancing
 from solvers import table
 
-from refnet.methods.balancing import balance, equal_norms, spread
 from refnet.methods.factorized import recover, relative_error, semidiscrete
 from refnet.methods.sdd import product
 from refnet.methods.sdd_costs import measured
@@ -120,46 +121,9 @@ def growth(options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def gradients(options: argparse.Namespace) -> list[Row]:
-    """Gradients of the factors of a layer, 1200 inputs to 128 filters, before and after."""
-    rng = np.random.default_rng(0)
-    W, G = 0.01 * rng.normal(size=(128, 1200)), rng.normal(size=(128, 1200))
-    before = [f.astype(np.float64) for f in semidiscrete(W, 128)]
-    after = balance(before, equal_norms(before))
-    panels = {"before balancing": _gradients(*before, G), "after (equal norms)": _gradients(
-        *after, G)}
-    _histogram(panels, RESULTS / "gradients.png")
-    return [
-        {
-            "factors": name, **{f"mean |g| of {letter}": float(f"{np.abs(g).mean():.3g}")
-                                for letter, g in zip("XDY", found, strict=True)},
-            "spread": round(spread(found), 2),
-        }
-        for name, found in panels.items()
-    ]
-
-
-def _gradients(X: np.ndarray, d: np.ndarray, Y: np.ndarray, G: np.ndarray) -> list[np.ndarray]:
-    return [(G @ Y) * d, np.einsum("ik,ij,jk->k", X, G, Y, optimize=True), (G.T @ X) * d]
-
-
-def _histogram(panels: dict[str, list[np.ndarray]], path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 2.8), layout="constrained")
-    axes = figure.subplots(1, len(panels), sharex=True)
-    for axis, (name, found) in zip(axes, panels.items(), strict=True):
-        for letter, g in zip("XDY", found, strict=True):
-            size = np.log10(np.abs(g[g != 0]))
-            axis.hist(size, bins=40, density=True, histtype="step", label=f"{letter} ({g.size:,})")
-        axis.set(title=name, xlabel="log10 |gradient|", yticks=[])
-        axis.legend(frameon=False, loc="upper left")
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=150, metadata={"Software": None})
-
-
 SUITES: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
-    "normal": normal, "vgg": vgg, "growth": growth, "gradients": gradients,
+    "normal": normal, "vgg": vgg, "growth": growth,
+    "gradients": lambda options: balancing.gradients(), "rates": lambda options: balancing.rates(),
 }
 
 

@@ -13,8 +13,8 @@ from refnet.compiler import NETWORKS, Job, Recipe, Stage, pipeline, recipe_for, 
 from refnet.compiler.report import write_report
 from refnet.compiler.verify import verify
 from refnet.lower import lower
-from refnet.methods import METHODS, TwoStep, compress
-from refnet.nn import Dataset, flip_and_shift, load
+from refnet.methods import METHODS, Factorized, TwoStep, balanced_rates, compress
+from refnet.nn import Dataset, flip_and_shift, load, train
 from refnet.nn.models import small_convnet
 from refnet.program import load as load_program
 from refnet.program import run
@@ -64,6 +64,14 @@ def test_report_has_the_promised_keys(done, data):
         assert method["weight_bits"] > 0
         assert method["macs"] > 0
         assert set(method["hardware"]["edge-16x16-os"]) >= {"cycles", "energy_pj"}
+    factors = report["methods"]["factorized"]["factors"]
+    assert [row["k"] is None for row in factors["layers"]] == [True, False, False, True]
+    assert factors["fewer_multiplications_where_factored"] > 1
+    assert report["methods"]["twostep"]["factors"] is None
+    assert report["methods"]["blockterm"]["factors"] is None
+    page = (out / "report.html").read_text()
+    assert page.count("<h3>Factors</h3>") == 1
+    assert f"{factors['layers'][1]['multiplications']:,}" in page
     assert report["seed"] == result.seed == 0
     assert "<html" in (out / "report.html").read_text()
 
@@ -91,6 +99,30 @@ def test_statistics_come_after_training_from_images_changed_as_in_training(
         images = flip_and_shift(flip=False, shift=shift)(images, of.rng("twostep-statistics"))
     assert np.array_equal(seen, [data.real(images)])
     assert absorbed[0] is settled[0]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "power", "method"),
+    [("adam", 1, Factorized(balance="component")), ("sgd", 2, Factorized())],
+)
+def test_fine_tuning_alone_is_balanced_by_the_rule_of_the_method(
+    data, tmp_path, monkeypatch, optimizer, power, method
+):
+    seen = []
+
+    def trained(net, *args, **settings):
+        seen.append((settings["optimizer"].keywords["rates"], net.copy()))
+        return train(net, *args, **settings)
+
+    monkeypatch.setattr(pipeline, "train", trained)
+    tune = Stage(epochs=1, lr=1e-3, optimizer=optimizer)
+    recipe = replace(RECIPE, tune=tune)
+    run_job(job(data, tmp_path, methods=(method,), recipe=recipe), lambda _: None)
+    assert [rates for rates, _ in seen[:-1]] == [None, None]
+    rates, tuned = seen[-1]
+    wanted = balanced_rates(tuned, "component", power=power)
+    assert all(np.array_equal(a, b) for a, b in zip(rates, wanted, strict=True))
+    assert any(np.ndim(rate) for rate in rates)
 
 
 def test_accuracy_is_that_of_the_program_file(done, data):

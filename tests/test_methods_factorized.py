@@ -227,7 +227,8 @@ def test_training_keeps_latents_where_their_gradient_passes():
     "settings",
     [{"k": 0}, {"k": 2, "error": 0.1}, {"error": -0.1}, {"cost": 0}, {"cost": float("nan")},
      {"k": 2.5}, {"bits": 7}, {"bits": 17}, {"sweeps": -1}, {"responses": -1}, {"recovery": -1},
-     {"samples": 0}],
+     {"samples": 0}, {"k": True}, {"k": "3"}, {"error": "x"}, {"cost": float("inf")},
+     {"bits": 8.0}, {"sweeps": 2.5}, {"samples": 1.5}, {"recovery": None}],
 )
 def test_settings_outside_their_rule_are_refused(settings):
     with pytest.raises(ValueError, match="Factorized"):

@@ -275,6 +275,11 @@ def test_an_exhausted_residual_leaves_dead_components():
         (np.ones((0, 2)), {"k": 1}, "m >= 1"),
         (np.array([[np.nan]]), {"k": 1}, "NaN"),
         (np.array([[np.inf]]), {"k": 1}, "NaN or infinity"),
+        (np.ones((2, 2)) * 1j, {"k": 1}, "complex128, rule real"),
+        (np.array([["a"]]), {"k": 1}, "rule real"),
+        (np.ones((2, 2)), {"k": 1.5}, "k=1.5"),
+        (np.ones((2, 2)), {"k": "2"}, "k='2'"),
+        (np.ones((2, 2)), {"k": 1, "sweeps": 1.5}, "sweeps=1.5"),
     ],
 )
 def test_bad_input_is_refused(W, options, message):

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from refnet.methods import Factorized, compress
+from refnet.methods import Factorized, TwoStep, compress
 from refnet.methods.sdd_costs import LayerCost, NetworkCost, measured, network_cost
 from refnet.nn import Conv2d, Flatten, Linear, ReLU, Residual, Sequential
+from refnet.quant import absorb_batch_norm, insert_batch_norm
 
 
 def conv(name, channels, filters, size, output, k):
@@ -104,8 +105,27 @@ def test_costs_of_a_compressed_network_add_up_to_its_report():
     assert [row.k for row in cost.layers] == [None, 2, 2, 2, None]
     assert [row.groups for row in cost.layers] == [1, 2, 1, 1, 1]
     assert [row.positions for row in cost.layers] == [25, 4, 4, 1, 1]
+    # Fine-tuning leaves the same layers, but flat.
+    flat = network_cost(absorb_batch_norm(insert_batch_norm(small, x)), x[:1])
+    assert [(row.k, row.m, row.n) for row in flat.layers] == [
+        (row.k, row.m, row.n) for row in cost.layers
+    ]
+    assert flat.as_dict()["layers"][1]["bits"] == cost.layers[1].bits()
+    assert flat.as_dict()["multiplications"] == sum(row.multiplications for row in cost.layers)
     trits = sum(row.trits for row in cost.layers)
     kept = sum(row.bits() for row in cost.layers if row.k is None)
     assert report.weight_bits == 2 * trits + kept
     weights = sum(row.groups * row.m * row.n for row in cost.layers)
     assert report.weights == weights
+
+
+def test_two_ternary_layers_of_their_own_are_no_factorized_one():
+    rng = np.random.default_rng(0)
+    net = Sequential(*(
+        part for _ in range(4)
+        for part in (Conv2d(2, 2, 3, padding=1, rng=rng), ReLU())
+    ), Flatten(), Linear(32, 2, rng=rng))
+    x = rng.uniform(size=(10, 2, 4, 4)).astype(np.float32)
+    prepared = TwoStep().prepare(net, x)
+    small, _ = compress(prepared, TwoStep(), x, rng=rng)
+    assert [row.k for row in network_cost(small, x[:1]).layers] == [None] * 5

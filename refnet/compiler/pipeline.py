@@ -15,12 +15,21 @@ import numpy as np
 import hwsim
 from refnet import kernels
 from refnet.compiler.activations import views
-from refnet.compiler.recipe import Recipe, Stage
+from refnet.compiler.recipe import RATE_POWERS, Recipe, Stage
 from refnet.compiler.result import CompileResult, MethodResult
 from refnet.compiler.verify import verify
 from refnet.lower import lower
-from refnet.methods import CompressionReport, Method, compress, is_joint
+from refnet.methods import (
+    CompressionReport,
+    Method,
+    balance_of,
+    balanced_rates,
+    compress,
+    is_joint,
+)
 from refnet.methods.naming import tag_of
+from refnet.methods.rates import Balance, rule_for
+from refnet.methods.sdd_costs import NetworkCost, network_cost
 from refnet.nn import Dataset, Module, Sequential, TrainingLog, evaluate, train
 from refnet.program import UINT8, Program, save
 from refnet.quant import (
@@ -91,18 +100,27 @@ def float_network(job: Job, say: Say) -> tuple[Module, TrainingLog]:
 
 
 def _train(
-    job: Job, net: Module, name: str, stage: Stage, teacher: Module | None = None, tag: str = ""
+    job: Job,
+    net: Module,
+    name: str,
+    stage: Stage,
+    teacher: Module | None = None,
+    tag: str = "",
+    balance: Balance = "none",
 ) -> TrainingLog:
     """Train ``net`` in place with a checkpoint of its own, from which a later run goes on.
 
-    ``tag`` keeps checkpoints of a method with other options apart.
+    ``tag`` keeps checkpoints of a method with other options apart; ``balance`` is of the rates.
     """
+    power = RATE_POWERS[stage.optimizer]
+    rule = rule_for(balance, power=power)
+    rates = None if rule == "none" else balanced_rates(net, rule, power=power)
     folder = job.out / "checkpoints"
     folder.mkdir(exist_ok=True)
     return train(
         net, job.data, batch_size=job.recipe.batch_size, rng=job.rng(name),
         checkpoint=folder / f"{name}{tag}.npz", progress=job.progress, teacher=teacher,
-        **stage.settings(),
+        **stage.settings(rates),
     )
 
 
@@ -128,7 +146,14 @@ def _compile(job: Job, method: Method, net: Module, say: Say) -> MethodResult:
         stages=(*stages, ("fine-tuned, integer program", agreement.accuracy)), logs=logs,
         activations=views(small, data.calibration[:200]),
         hardware=tuple(hwsim.simulate(workload, a) for a in job.architectures),
+        cost=_factors(small, data),
     )
+
+
+def _factors(net: Module, data: Dataset) -> NetworkCost | None:
+    """What the factorized layers of a compressed network cost; None without any."""
+    cost = network_cost(net, data.calibration[:1])
+    return cost if cost.factored.layers else None
 
 
 def _compressed(
@@ -160,7 +185,8 @@ def _compressed(
         stage = replace(stage, epochs=stage.epochs + job.recipe.codes.epochs)
     elif job.recipe.hold_codes:
         tuned = hold_codes(tuned)
-    logs.append(("tune", _train(job, tuned, f"{name}-tune", stage, teacher, tag)))
+    balance = balance_of(method)
+    logs.append(("tune", _train(job, tuned, f"{name}-tune", stage, teacher, tag, balance)))
     tuned = absorb_batch_norm(_settled(job, tuned, f"{name}-statistics", stage))
     return tuned, report, tuple(stages), tuple(logs)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,10 +21,13 @@ from refnet.nn import (
     linear,
 )
 from refnet.nn.models import lenet, small_convnet, small_resnet, vgg_small
+from refnet.nn.optim import Rate
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": Adam, "sgd": partial(SGD, momentum=0.9, nesterov=True),
 }
+#: By which power of its multiplier the rate of a balanced factor is divided: see balanced_rates.
+RATE_POWERS = {"adam": 1, "sgd": 2}
 SCHEDULES: dict[str, Callable[..., Schedule]] = {"cosine": cosine, "linear": linear}
 NETWORKS: dict[str, Callable[..., Sequential]] = {
     "convnet": small_convnet, "lenet": lenet, "vgg": vgg_small, "resnet": small_resnet,
@@ -61,12 +64,14 @@ class Stage:
                     f"Stage: {field}={getattr(self, field)!r} must be one of {', '.join(table)}"
                 )
 
-    def settings(self) -> dict[str, Any]:
-        """Keyword arguments of ``refnet.nn.train``."""
+    def settings(self, rates: Sequence[Rate] | None = None) -> dict[str, Any]:
+        """Keyword arguments of ``refnet.nn.train``; ``rates`` are those of the parameters."""
         augmented = self.flip or self.shift > 0
         return {
             "epochs": self.epochs, "lr": self.lr, "schedule": self._schedule,
-            "optimizer": partial(OPTIMIZERS[self.optimizer], weight_decay=self.weight_decay),
+            "optimizer": partial(
+                OPTIMIZERS[self.optimizer], weight_decay=self.weight_decay, rates=rates
+            ),
             "augment": flip_and_shift(flip=self.flip, shift=self.shift) if augmented else None,
         }
 

@@ -121,6 +121,7 @@ def _untrained(result: CompileResult) -> str:
 def _method(method: MethodResult, pictures: _Pictures) -> str:
     return section(
         f"Method {method.name}", tables.stages(method), "<h3>Layers</h3>", tables.layers(method),
+        tables.factors(method),
         pictures.of(figures.weights(method)), pictures.of(figures.quantizers(method)),
         "<h3>Accumulators</h3>", tables.accumulators(method.program),
         note(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import hwsim
 from refnet.methods import CompressionReport
+from refnet.methods.sdd_costs import NetworkCost
 from refnet.nn import TrainingLog
 from refnet.program import Program
 from refnet.quant import Quantizer
@@ -59,7 +60,7 @@ class MethodResult:
 
     ``stages`` are pairs (name of the stage, test accuracy): of the network in real numbers before
     its weights are compressed, of the integer program from then on. ``logs`` are pairs (name,
-    training log).
+    training log). ``cost`` counts additions and multiplications of the factors, if it has any.
     """
 
     name: str
@@ -70,6 +71,7 @@ class MethodResult:
     logs: tuple[tuple[str, TrainingLog], ...]
     activations: tuple[ActivationView, ...]
     hardware: tuple[hwsim.Report, ...]
+    cost: NetworkCost | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,6 +116,7 @@ def _method(result: MethodResult) -> dict[str, Any]:
         "macs": result.program.work().macs,
         "stages": dict(result.stages),
         "layers": result.compression.as_dict()["layers"],
+        "factors": None if result.cost is None else result.cost.as_dict(),
         "dead_filters": result.compression.dead_filters,
         "hardware": {
             report.architecture.name: {

@@ -109,6 +109,28 @@ def layers(method: MethodResult) -> str:
     )
 
 
+def factors(method: MethodResult) -> str:
+    """Additions, multiplications and bits of factorized layers; empty without any."""
+    if method.cost is None:
+        return ""
+    rows = [
+        [
+            code(row.name), f"{row.m} × {row.n}" + (f" × {row.groups} groups" * (row.groups > 1)),
+            _NONE if row.k is None else str(row.k), f"{row.dense_macs:,}", f"{row.additions:,}",
+            f"{row.additions_without_zeros:,.0f}", f"{row.multiplications:,}", f"{row.bits():,.0f}",
+            f"{row.bits(8 / 5):,.0f}", f"{row.bits(row.entropy_bits):,.0f}",
+        ]
+        for row in method.cost.layers
+    ]
+    columns = ("layer", "W", "components#", "MACs of W#", "additions#", "without zeros#",
+               "multiplications#", "bits#", "5 trits a byte#", "entropy#")
+    fewer = method.cost.factored.fewer_multiplications
+    return "<h3>Factors</h3>" + table(columns, rows) + note(
+        f"The factorized layers need {fewer:,.0f} times fewer multiplications, those by the "
+        "diagonal D; bits count a scale as 32. A layer without components is left as it is."
+    )
+
+
 def _with_program(
     method: MethodResult,
 ) -> Iterator[tuple[LayerReport, tuple[str, Constant] | None]]:

@@ -23,10 +23,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refnet.nn import Module, Sequential
-from refnet.quant import Quantize
-from refnet.quant.layers import QuantWeights
-
 Array = NDArray[Any]
 Reals = NDArray[np.float64]
 
@@ -76,19 +72,34 @@ def _levelled(norms: Reals) -> Reals:
     return found
 
 
-def xavier_std(fans: Sequence[tuple[int, int] | None]) -> tuple[float, ...]:
-    """Multipliers sqrt(2 / (fan_in + fan_out)) for factors of entries near 1, with product 1.
+def xavier_std(
+    fans: Sequence[tuple[int, int] | None], factors: Sequence[Array] | None = None
+) -> tuple[float, ...]:
+    """Multipliers with product 1 that give factors the deviation sqrt(2 / (fan_in + fan_out)).
 
-    One ``None`` stands for the factor, a diagonal, that takes up what the others change.
+    Entries are taken to be near 1, or of the root mean square that they have in ``factors``. Each
+    ``None`` stands for a factor, a diagonal, that takes an equal part of what the others change.
 
     >>> xavier_std([(6, 2), None, (2, 6)])
     (0.5, 4.0, 0.5)
+    >>> xavier_std([(6, 2), None], [np.array([[2.0, -2.0]]), np.ones(1)])
+    (0.25, 4.0)
     """
-    if sum(fan is None for fan in fans) != 1 or any(min(f) < 1 for f in fans if f):
-        raise ValueError(f"xavier_std: fans {fans}, rule sizes >= 1 and one None")
-    scales = [1.0 if fan is None else (2 / sum(fan)) ** 0.5 for fan in fans]
-    scales[list(fans).index(None)] = 1 / float(np.prod(scales))
-    return tuple(scales)
+    diagonals = sum(fan is None for fan in fans)
+    if not diagonals or any(min(f) < 1 for f in fans if f):
+        raise ValueError(f"xavier_std: fans {fans}, rule sizes >= 1 and at least one None")
+    sizes = [1.0] * len(fans) if factors is None else [_rms(f) for f in factors]
+    scales = [
+        1.0 if fan is None else (2 / sum(fan)) ** 0.5 / size
+        for fan, size in zip(fans, sizes, strict=True)
+    ]
+    rest = float(np.prod(scales)) ** (-1 / diagonals)
+    return tuple(rest if fan is None else scale for fan, scale in zip(fans, scales, strict=True))
+
+
+def _rms(f: Array) -> float:
+    """The root mean square, 1 for a factor that is zero."""
+    return float(_norms(np.reshape(f, (-1, 1)))[0]) / f.size**0.5 or 1.0
 
 
 def balance(factors: Sequence[Array], multipliers: Sequence[float | Array]) -> list[Array]:
@@ -105,33 +116,3 @@ def spread(gradients: Sequence[Array]) -> float:
     """The largest mean |gradient| over the smallest one."""
     means = [float(np.mean(np.abs(g))) for g in gradients]
     return max(means) / min(means) if min(means) > 0 else float("inf")
-
-
-def balanced_rates(net: Module, *, power: int = 2) -> list[float]:
-    """Relative learning rates for ``net.parameters()`` that balance its quantized layers.
-
-    Latents and scales of a layer are factors of one product; those of two layers with nothing but
-    a quantizer between them, as the factorized method makes, are factors of one product together.
-    All else has rate 1. The rate is 1 / l^power: 2 for SGD, 1 for Adam, whose step does not
-    depend on the size of the gradient.
-    """
-    rates: dict[int, float] = {}
-    for group in _groups(net):
-        tensors = [t for layer in group for t in (layer.latent, layer.scale)]
-        multipliers = equal_norms([t.numpy() for t in tensors])
-        rates |= {id(t): m**-power for t, m in zip(tensors, multipliers, strict=True)}
-    return [rates.get(id(tensor), 1.0) for tensor in net.parameters()]
-
-
-def _groups(net: Module) -> list[tuple[QuantWeights, ...]]:
-    """Quantized layers whose weights are one product: pairs in a Sequential, and single ones."""
-    found: list[tuple[QuantWeights, ...]] = []
-    paired: set[int] = set()
-    for _, module in net.walk():
-        match list(module) if isinstance(module, Sequential) else module:
-            case [QuantWeights() as first, Quantize(), QuantWeights() as second]:
-                found.append((first, second))
-                paired |= {id(first), id(second)}
-            case QuantWeights() as single if id(single) not in paired:
-                found.append((single,))
-    return found

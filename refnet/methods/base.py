@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refnet.autograd import Tensor, no_grad
+from refnet.methods.rates import Balance
 from refnet.nn import Conv2d, Linear, Module, Residual, Sequential, fold
 from refnet.program.types import SINT8, UINT8
 from refnet.quant import (
@@ -47,7 +48,8 @@ class Method(Protocol):
     """A frozen record of settings that turns float layers into quantized ones.
 
     A method that has ``joint = True`` quantizes weights and activations at once: its prepared
-    network is compressed before any training (see :func:`is_joint`).
+    network is compressed before any training (see :func:`is_joint`). One that makes several layers
+    of one says by ``balance`` how their learning rates are balanced (see :func:`balance_of`).
     """
 
     @property
@@ -69,6 +71,12 @@ class Method(Protocol):
 def is_joint(method: Method) -> bool:
     """Whether the one training of the method comes after compression; by default there are two."""
     return bool(getattr(method, "joint", False))
+
+
+def balance_of(method: Method) -> Balance:
+    """How fine-tuning balances the learning rates of factors; by default not."""
+    balance: Balance = getattr(method, "balance", "none")
+    return balance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from refnet.methods.base import LayerData, eight_bit
 from refnet.methods.chains import chain, eight_bit_chain, kernels_of
 from refnet.methods.costs import LayerShape, Ranks, ranks_within
 from refnet.methods.decompose import with_codes_between
+from refnet.methods.rates import Balance, check_balance
 from refnet.methods.response import Response, respond
 from refnet.methods.sampling import draw
 from refnet.methods.terms import block_term as block_term
@@ -38,7 +39,8 @@ class BlockTerm:
     proportion of the channels; ``response`` (None: not) then fits the factors to what the layer
     answered on ``samples`` positions. A layer that no decomposition makes ``speedup`` times
     cheaper stays dense, with 8-bit weights; ``blocks=()`` leaves all layers dense, as for a
-    network that is decomposed already.
+    network that is decomposed already. ``balance`` (auto, none, layer, component, xavier) gives
+    the factors their learning rates in fine-tuning.
     """
 
     speedup: float = 2.0
@@ -48,6 +50,7 @@ class BlockTerm:
     restarts: int = 0
     response: Response | None = field(default_factory=Response)
     samples: int = 3000
+    balance: Balance = "auto"
 
     def __post_init__(self) -> None:
         if not self.speedup > 0 or any(R < 1 for R in self.blocks):
@@ -59,6 +62,7 @@ class BlockTerm:
                 f"BlockTerm: sweeps={self.sweeps}, restarts={self.restarts}, "
                 f"samples={self.samples}, rule >= 0, >= 0, >= 1"
             )
+        check_balance("BlockTerm", self.balance)
 
     @property
     def name(self) -> str:

@@ -7,11 +7,12 @@ one step, and ternary 1x1 filters X: additions only, but for the k multiplicatio
     factorize     semidiscrete(W, k)                         sdd.py
     reconstruct   the same factors, for the outputs          sdd_response.py
     recover       latents that remember W                    sdd_recovery.py
-    balance       learning rates of the factors              balancing.py, in fine-tuning
+    balance       learning rates of the factors              balancing.py, rates.py: in fine-tuning
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from refnet.methods.activations import eight_bit_activations
 from refnet.methods.base import FloatArray, LayerData, apply
+from refnet.methods.rates import Balance, check_balance
 from refnet.methods.sampling import draw
 from refnet.methods.sdd import STARTS as STARTS
 from refnet.methods.sdd import Factors, semidiscrete
@@ -42,10 +44,12 @@ class Factorized:
     """Two ternary layers for every layer, 8-bit activations.
 
     Components of a group of a layer W (m, n): ``k``; or the fewest whose greedy decomposition has
-    a relative error of at most ``error``; or as many as need at most ``cost`` times the additions
-    of W; at most one of the three is given, by default k = min(m, n). ``bits`` (8 to 16) is the
-    width of the codes between X and Y. ``sweeps`` refine, ``responses`` sweeps reconstruct the
-    outputs at ``samples`` positions (0: none), ``recovery`` sweeps recover the latents.
+    a relative error of at most ``error``, up to 4 min(m, n); or as many as need at most ``cost``
+    times the additions of W; at most one of the three is given, by default k = min(m, n). ``bits``
+    (8 to 16) is the width of the codes between X and Y. ``sweeps`` refine, ``responses`` sweeps
+    reconstruct the outputs at ``samples`` positions (0: none), ``recovery`` sweeps recover the
+    latents. ``balance`` (auto, none, layer, component, xavier) gives the factors their learning
+    rates in fine-tuning.
     """
 
     k: int | None = None
@@ -56,21 +60,27 @@ class Factorized:
     responses: int = 20
     samples: int = 6000
     recovery: int = 30
+    balance: Balance = "auto"
 
     def __post_init__(self) -> None:
         given = [v for v in (self.k, self.error, self.cost) if v is not None]
-        if len(given) > 1 or any(not v > 0 for v in given):
+        if len(given) > 1 or not all(_positive(v) for v in given):
             raise ValueError(
-                f"Factorized: k={self.k}, error={self.error}, cost={self.cost}, "
-                "rule at most one, and positive"
+                f"Factorized: k={self.k!r}, error={self.error!r}, cost={self.cost!r}, "
+                "rule at most one, and a positive number"
             )
-        if isinstance(self.k, float) or self.bits not in range(8, 17):
-            raise ValueError(f"Factorized: k={self.k}, bits={self.bits}, rule an integer, 8 to 16")
-        if min(self.sweeps, self.responses, self.recovery) < 0 or self.samples < 1:
+        if not (self.k is None or _whole(self.k)) or not _whole(self.bits, 8, 16):
             raise ValueError(
-                f"Factorized: sweeps={self.sweeps}, responses={self.responses}, "
-                f"recovery={self.recovery}, samples={self.samples}, rule >= 0 and samples >= 1"
+                f"Factorized: k={self.k!r}, bits={self.bits!r}, rule an integer, 8 to 16"
             )
+        counts = (self.sweeps, self.responses, self.recovery)
+        if not all(_whole(count) for count in counts) or not _whole(self.samples, 1):
+            raise ValueError(
+                f"Factorized: sweeps={self.sweeps!r}, responses={self.responses!r}, "
+                f"recovery={self.recovery!r}, samples={self.samples!r}, rule integers >= 0 and "
+                "samples >= 1"
+            )
+        check_balance("Factorized", self.balance)
 
     @property
     def name(self) -> str:
@@ -128,6 +138,17 @@ class Factorized:
         if self.error is not None:
             return _fewest(W, self.error)
         return min(m, n)
+
+
+def _whole(value: Any, low: int = 0, high: float = math.inf) -> bool:
+    """Whether a setting is an integer within bounds; True and False are none."""
+    integral = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return integral and low <= value <= high
+
+
+def _positive(value: Any) -> bool:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return number and 0 < value < math.inf
 
 
 def _fewest(W: Reals, error: float) -> int:

@@ -68,13 +68,19 @@ def semidiscrete(
 
 
 def _checked(W: NDArray[Any], k: int, sweeps: int, starts: tuple[Start, ...]) -> Reals:
-    W = np.array(W, dtype=np.float64, order="C")
+    given = np.asarray(W)
+    if given.dtype.kind not in "fiub":
+        raise ValueError(f"semidiscrete: W of dtype {given.dtype}, rule real numbers")
+    W = np.array(given, dtype=np.float64, order="C")
     if W.ndim != 2 or not W.size:
         raise ValueError(f"semidiscrete: W {W.shape}, rule (m, n), m >= 1, n >= 1")
     if not np.isfinite(W).all():
         raise ValueError("semidiscrete: W holds NaN or infinity, rule finite")
-    if k < 1 or sweeps < 0:
-        raise ValueError(f"semidiscrete: k={k}, sweeps={sweeps}, rule >= 1, >= 0")
+    whole = all(isinstance(v, int | np.integer) for v in (k, sweeps))
+    if not whole or k < 1 or sweeps < 0:
+        raise ValueError(
+            f"semidiscrete: k={k!r}, sweeps={sweeps!r}, rule integers >= 1, >= 0"
+        )
     if not starts or not set(starts) <= set(STARTS):
         raise ValueError(f"semidiscrete: starts {starts}, rule one or more of {tuple(STARTS)}")
     return W

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from refnet.methods.base import FloatArray, apply
 from refnet.nn import Module, Residual, Sequential
+from refnet.program.types import TERNARY
 from refnet.quant import QuantConv2d, Quantize
 from refnet.quant.layers import QuantWeights
 
@@ -115,6 +116,18 @@ class NetworkCost:
         before = sum(row.dense_bits for row in self.layers)
         return before / sum(row.bits(per_trit) for row in self.layers)
 
+    def as_dict(self) -> dict[str, Any]:
+        """The layers, and totals: what the factored layers and the whole network save."""
+        factored = self.factored
+        return {
+            "layers": self.as_rows(),
+            "additions": sum(row.additions for row in self.layers),
+            "multiplications": sum(row.multiplications for row in self.layers),
+            "fewer_multiplications_where_factored": factored.fewer_multiplications,
+            "compression": self.compression(),
+            "compression_packed": self.compression(8 / 5),
+        }
+
     def as_rows(self) -> list[dict[str, Any]]:
         """Plain values of every layer, for tables and JSON."""
         return [
@@ -146,7 +159,8 @@ def measured(
 def network_cost(net: Module, x: FloatArray) -> NetworkCost:
     """The costs of a compressed network on images like ``x`` (1, C, H, W), from its codes.
 
-    Pairs of ternary layers count as factorized, other quantized layers as left at their bits.
+    Two ternary layers with signed codes between them count as factorized, other quantized layers
+    as left at their bits.
     """
     rows: list[LayerCost] = []
     _visit("", net, x, rows)
@@ -155,13 +169,10 @@ def network_cost(net: Module, x: FloatArray) -> NetworkCost:
 
 def _visit(name: str, module: Module, x: FloatArray, rows: list[LayerCost]) -> FloatArray:
     """Append the costs of all layers below ``module``; its output."""
+    if isinstance(module, Sequential):
+        return _visit_all(name, list(module), x, rows)
     y = apply(module, x)
-    match list(module) if isinstance(module, Sequential) else module:
-        case [QuantWeights() as first, Quantize(), QuantWeights() as last]:
-            rows.append(measured(name, _codes_of(first, last), positions=math.prod(y.shape[2:])))
-        case [*layers]:
-            for i, layer in enumerate(layers):
-                x = _visit(f"{name}.{i}" if name else str(i), layer, x, rows)
+    match module:
         case Residual(main=main, shortcut=shortcut):
             _visit(f"{name}.main", main, x, rows)
             if shortcut is not None:
@@ -174,6 +185,27 @@ def _visit(name: str, module: Module, x: FloatArray, rows: list[LayerCost]) -> F
                 positions=math.prod(y.shape[2:]), kept_bits=layer.type.bits,
             ))
     return y
+
+
+def _visit_all(
+    name: str, layers: list[Module], x: FloatArray, rows: list[LayerCost]
+) -> FloatArray:
+    """The same for layers one after the other: nested as compressed, or flat as fine-tuned."""
+    i = 0
+    while i < len(layers):
+        inside = f"{name}.{i}" if name else str(i)
+        match layers[i : i + 3]:
+            case [QuantWeights() as first, Quantize() as codes, QuantWeights() as last] if (
+                first.type == last.type == TERNARY and codes.quantizer.type.lo < 0
+            ):
+                x = apply(last, apply(codes, apply(first, x)))
+                positions = math.prod(x.shape[2:])
+                rows.append(measured(inside, _codes_of(first, last), positions=positions))
+                i += 3
+            case [layer, *_]:
+                x = _visit(inside, layer, x, rows)
+                i += 1
+    return x
 
 
 def _groups(layer: QuantWeights) -> int:

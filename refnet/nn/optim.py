@@ -12,36 +12,50 @@ from numpy.typing import NDArray
 from refnet.autograd import Tensor
 
 Array: TypeAlias = NDArray[Any]
+#: A relative learning rate: one for the whole parameter, or an array that broadcasts to it.
+Rate: TypeAlias = float | Array
+
+
+def _fits(rate: tuple[int, ...], parameter: tuple[int, ...]) -> bool:
+    """Whether a rate of the one shape broadcasts to a parameter of the other."""
+    tail = parameter[len(parameter) - len(rate) :]
+    return len(rate) <= len(parameter) and all(r in (1, p) for r, p in zip(rate, tail, strict=True))
 
 
 class Optimizer(ABC):
     """Holds parameters and moves them against their gradients.
 
     `slots` names the arrays kept for every parameter; they start at zero. `steps` counts the
-    steps taken. `rates` are relative learning rates, one for each parameter (None: all 1).
+    steps taken. `rates` are relative learning rates, one for each parameter (None: all 1): a
+    number, or an array that broadcasts to the parameter, such as one rate a filter.
     """
 
     slots: tuple[str, ...]
 
     def __init__(
-        self, parameters: Sequence[Tensor], lr: float, rates: Sequence[float] | None = None
+        self, parameters: Sequence[Tensor], lr: float, rates: Sequence[Rate] | None = None
     ) -> None:
         if not lr > 0:
             raise ValueError(f"{type(self).__name__}: lr={lr}, must be positive")
         self.parameters = list(parameters)
         self.lr = lr
-        self.rates = None if rates is None else list(rates)
-        if self.rates is not None and (
-            len(self.rates) != len(self.parameters) or not all(rate > 0 for rate in self.rates)
-        ):
-            raise ValueError(
-                f"{type(self).__name__}: {len(self.rates)} rates, must be positive, one for each "
-                f"of {len(self.parameters)} parameters"
-            )
+        self.rates = None if rates is None else self._checked(rates)
         self.steps = 0
         self._kept: dict[str, list[Array]] = {
             slot: [np.zeros(p.shape, p.dtype) for p in self.parameters] for slot in self.slots
         }
+
+    def _checked(self, rates: Sequence[Rate]) -> list[Rate]:
+        wanted = [p.shape for p in self.parameters]
+        fit = len(rates) == len(wanted) and all(
+            _fits(np.shape(rate), shape) for rate, shape in zip(rates, wanted, strict=True)
+        )
+        if not fit or not all(np.all(np.asarray(rate) > 0) for rate in rates):
+            raise ValueError(
+                f"{type(self).__name__}: {len(rates)} rates, must be positive, one for each of "
+                f"{len(wanted)} parameters, numbers or of shapes that broadcast to theirs"
+            )
+        return list(rates)
 
     @abstractmethod
     def settings(self) -> dict[str, float | bool]:
@@ -49,7 +63,7 @@ class Optimizer(ABC):
 
     @abstractmethod
     def _move(
-        self, delta: Array, value: Array, grad: Array, lr: float, kept: tuple[Array, ...]
+        self, delta: Array, value: Array, grad: Array, lr: Rate, kept: tuple[Array, ...]
     ) -> None:
         """Write into `delta` what to add to `value`; update `kept` in place."""
 
@@ -112,7 +126,7 @@ class SGD(Optimizer):
 
     def __init__(
         self, parameters: Sequence[Tensor], *, lr: float, momentum: float = 0.0,
-        weight_decay: float = 0.0, nesterov: bool = False, rates: Sequence[float] | None = None,
+        weight_decay: float = 0.0, nesterov: bool = False, rates: Sequence[Rate] | None = None,
     ) -> None:
         if not 0 <= momentum < 1 or weight_decay < 0 or (nesterov and momentum == 0):
             raise ValueError(
@@ -132,7 +146,7 @@ class SGD(Optimizer):
         }
 
     def _move(
-        self, delta: Array, value: Array, grad: Array, lr: float, kept: tuple[Array, ...]
+        self, delta: Array, value: Array, grad: Array, lr: Rate, kept: tuple[Array, ...]
     ) -> None:
         (velocity,) = kept
         if self.weight_decay:
@@ -159,7 +173,7 @@ class Adam(Optimizer):
     def __init__(
         self, parameters: Sequence[Tensor], *, lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0,
-        decoupled: bool = False, rates: Sequence[float] | None = None,
+        decoupled: bool = False, rates: Sequence[Rate] | None = None,
     ) -> None:
         if not all(0 <= beta < 1 for beta in betas) or not eps > 0 or weight_decay < 0:
             raise ValueError(
@@ -180,7 +194,7 @@ class Adam(Optimizer):
         }
 
     def _move(
-        self, delta: Array, value: Array, grad: Array, lr: float, kept: tuple[Array, ...]
+        self, delta: Array, value: Array, grad: Array, lr: Rate, kept: tuple[Array, ...]
     ) -> None:
         mean, square = kept
         beta1, beta2 = self.betas

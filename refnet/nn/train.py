@@ -95,13 +95,17 @@ class _Run:
         return {
             "network": repr(self.net), "data": self.data.name, "images": count,
             "optimizer": type(self.optimizer).__name__, **self.optimizer.settings(),
-            "rates": self.optimizer.rates,
+            "rates": self._rates(),
             "schedule": [self.schedule(half * steps // 2) for half in range(2 * self.epochs)],
             "epochs": self.epochs, "batch_size": self.batch_size,
             "augment": self.augment is not None,
             "teacher": None if self.teacher is None else repr(self.teacher),
             "generator": type(self.rng.bit_generator).__name__,
         }
+
+    def _rates(self) -> list[Any] | None:
+        rates = self.optimizer.rates
+        return None if rates is None else [np.asarray(rate).tolist() for rate in rates]
 
     def epoch(self, bar: Any) -> tuple[float, float]:
         """Train on every image once; mean loss and accuracy over the batches."""
