@@ -17,10 +17,12 @@ from refnet import kernels
 from refnet.compiler.activations import views
 from refnet.compiler.recipe import Recipe, Stage
 from refnet.compiler.result import CompileResult, MethodResult
+from refnet.compiler.timing import layer_times
 from refnet.compiler.verify import verify
 from refnet.lower import lower
-from refnet.methods import CompressionReport, Method, compress, is_joint
-from refnet.methods.naming import tag_of
+from refnet.methods import CompressionReport, Method, compress, is_joint, planned
+from refnet.methods.costs import Choice
+from refnet.methods.naming import spelled, tag_of
 from refnet.nn import Dataset, Module, Sequential, TrainingLog, evaluate, train
 from refnet.program import UINT8, Program, save
 from refnet.quant import (
@@ -113,6 +115,8 @@ def _accuracy(net: Module, data: Dataset) -> float:
 def _compile(job: Job, method: Method, net: Module, say: Say) -> MethodResult:
     data, name = job.data, method.name
     small, report, stages, logs = _compressed(job, method, net, say)
+    if report.choices:
+        say(f"{name}: measuring the decomposed layers")
     frozen = freeze(small)
     program = lower(frozen, name=name)
     say(f"{name}: comparing network, program and kernels on {len(data.test_images)} images")
@@ -124,7 +128,8 @@ def _compile(job: Job, method: Method, net: Module, say: Say) -> MethodResult:
     _write(job, name, program)
     workload = hwsim.from_program(program)
     return MethodResult(
-        name=name, program=program, compression=report, agreement=agreement,
+        name=name, spelling=spelled(method), program=program, compression=report,
+        agreement=agreement, times=layer_times(program, report),
         stages=(*stages, ("fine-tuned, integer program", agreement.accuracy)), logs=logs,
         activations=views(small, data.calibration[:200]),
         hardware=tuple(hwsim.simulate(workload, a) for a in job.architectures),
@@ -140,8 +145,11 @@ def _compressed(
     logs: list[tuple[str, TrainingLog]] = []
     images = data.calibration_of(job.recipe.calibration)
     teacher = net.eval() if job.recipe.taught else None
-    prepared = method.prepare(net, images)
     joint, tag = is_joint(method), tag_of(method)
+    method = planned(method, net, images, rng=job.rng(f"{name}-plan"))
+    for choice in getattr(method, "choices", ()):
+        _say_choice(name, choice, say)
+    prepared = method.prepare(net, images)
     if not joint and any(isinstance(layer, Quantize) for _, layer in prepared.walk()):
         say(f"{name}: training with quantized activations")
         stage = job.recipe.codes
@@ -183,6 +191,15 @@ def _program_accuracy(net: Sequential, data: Dataset) -> float:
     """Accuracy of the integer program of a quantized network on the test images."""
     scores = kernels.compile(lower(freeze(net)))(data.test_images)
     return float(np.mean(scores.argmax(axis=1) == data.test_labels))
+
+
+def _say_choice(name: str, choice: Choice, say: Say) -> None:
+    r = choice.ranks
+    chosen = "dense" if r is None else f"R={r.R}, s={r.s}, t={r.t}"
+    say(
+        f"{name}: layer {choice.name}: {chosen}, {choice.ratio:.2f} times fewer "
+        f"multiply-accumulates, kernel error {choice.error:.3f}"
+    )
 
 
 def _say_agreement(name: str, accuracy: float, network: int, kernels: int, say: Say) -> None:
