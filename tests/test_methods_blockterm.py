@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 from refnet.autograd import Tensor
 from refnet.lower import lower
 from refnet.methods import BlockTerm, LayerData, TwoStep, compress
+from refnet.methods.activations import with_codes_between
 from refnet.methods.als import reconstruct
 from refnet.methods.base import apply
 from refnet.methods.chains import chain, eight_bit_chain, kernels_of, weight_of
-from refnet.methods.costs import Ranks
-from refnet.methods.decompose import decompose, layer_shapes, plan, with_codes_between
+from refnet.methods.costs import Choice, Ranks
+from refnet.methods.decompose import decompose
+from refnet.methods.response import Response
+from refnet.methods.walking import layer_shapes
 from refnet.nn import (
     AvgPool2d,
     BatchNorm2d,
@@ -25,6 +28,7 @@ from refnet.nn import (
     ReLU,
     Residual,
     Sequential,
+    fold,
 )
 from refnet.nn.models import small_convnet
 from refnet.program import UINT8, run
@@ -181,12 +185,18 @@ def test_the_report_names_dense_layers_and_counts_fewer_operations():
         Linear(12, 3, rng=rng),
     )
     x = rng.uniform(size=(20, 1, 8, 8)).astype(np.float32)
-    _, report = compress(net, BlockTerm(speedup=3), x, rng=rng)
+    _, report = compress(net, BlockTerm(speedup=2.2), x, rng=rng)
     methods = [row.method for row in report.layers]
     assert methods == ["uniform 8-bit"] * 2 + ["blockterm"] * 5 + ["uniform 8-bit"]
-    shapes = list(layer_shapes(net, x).values())
-    for rows, shape in ((report.layers[2:5], shapes[2]), (report.layers[5:7], shapes[3])):
-        assert sum(row.macs for row in rows) * 3 <= shape.macs
+    shapes = layer_shapes(net, x)
+    assert [c.name for c in report.choices] == list(shapes)
+    assert [c.shape for c in report.choices] == list(shapes.values())
+    assert [c.factors for c in report.choices] == [1, 1, 3, 2, 1]
+    assert report.macs == sum(c.macs for c in report.choices)
+    assert report.macs * 2.2 <= sum(shape.macs for shape in shapes.values())
+    rows, choices = report.as_dict()["layers"], report.as_dict()["choices"]
+    assert choices[2]["macs"] == sum(row["macs"] for row in rows[2:5])
+    assert choices[2]["mac_ratio"] == choices[2]["dense_macs"] / choices[2]["macs"]
 
 
 def test_prepare_puts_codes_for_relus_and_behind_averages_and_is_idempotent():
@@ -217,40 +227,47 @@ def net_and_images(seed=0):
     return net.eval(), codes, x
 
 
+def with_ranks(net, x, ranks, **settings):
+    """Block terms with ranks by the names of layers."""
+    shapes = layer_shapes(fold(net), x)
+    choices = tuple(
+        Choice(name=n, shape=shape, ranks=ranks.get(n), error=0.0) for n, shape in shapes.items()
+    )
+    return BlockTerm(choices=choices, **settings)
+
+
 def test_full_ranks_leave_the_float_network_what_it_was():
     net, _, x = net_and_images()
-    shapes = layer_shapes(net, x)
+    shapes = layer_shapes(fold(net), x)
     assert list(shapes) == ["0", "2", "5", "9"]
     ranks = {n: Ranks(R=1, s=shapes[n].S, t=shapes[n].T) for n in ("2", "5")}
-    small = decompose(net, ranks, rng=np.random.default_rng(0))
-    assert [type(m).__name__ for _, m in small.walk()].count("Conv2d") == 7
-    # float32 weights; two layers deep, sums of some hundred terms.
-    assert np.allclose(apply(small.eval(), x), apply(net, x), atol=1e-4)
-    assert all(p.requires_grad for p in small.parameters())
+    for response in (None, Response()):
+        method = with_ranks(net, x, ranks, response=response)
+        small = decompose(net, method, x, rng=np.random.default_rng(0))
+        assert [type(m).__name__ for _, m in small.walk()].count("Conv2d") == 7
+        # float32 weights; two layers deep, sums of some hundred terms.
+        assert np.allclose(apply(small, x), apply(net, x), atol=1e-4)
+        assert all(p.requires_grad for p in small.parameters())
 
 
-def test_a_planned_network_fits_its_budget_in_any_currency():
-    net, _, x = net_and_images()
-    shapes = layer_shapes(net, x)
-    dense = sum(shapes[n].macs for n in ("2", "5"))
-    ranks = plan(net, x, dense / 3, rng=np.random.default_rng(0))
-    assert set(ranks) == {"2", "5"}
-    after = layer_shapes(decompose(net, ranks, rng=np.random.default_rng(0)), x)
-    assert sum(s.macs for s in after.values()) <= dense / 3 + shapes["0"].macs + shapes["9"].macs
-
-    def second_is_free(name, shape, ranks):
-        return 0.0 if name == "5" else float(shape.weights if ranks is None else ranks.s)
-
-    free = plan(net, x, 5, cost=second_is_free, rng=np.random.default_rng(0))
-    assert free["5"] is None
-    assert free["2"].s <= 5
+@pytest.mark.parametrize("seed", range(3))
+def test_a_decomposed_float_network_answers_better_with_its_responses_reconstructed(seed):
+    net, _, x = net_and_images(seed)
+    ranks = {"2": Ranks(R=2, s=1, t=2), "5": Ranks(R=2, s=2, t=2)}
+    missed = {}
+    for response in (None, Response()):
+        method = with_ranks(net, x, ranks, response=response)
+        small = decompose(net, method, x, rng=np.random.default_rng(0))
+        missed[response] = np.linalg.norm(apply(small, x) - apply(net, x))
+    assert missed[Response()] < 0.8 * missed[None]
 
 
 @pytest.mark.parametrize("method", [TwoStep(), BlockTerm(blocks=())], ids=["twostep", "8-bit"])
 def test_methods_compose(method):
     net, codes, x = net_and_images()
     ranks = {"2": Ranks(R=2, s=2, t=3), "5": Ranks(R=3, s=2, t=2)}
-    small = with_codes_between(decompose(net, ranks, rng=np.random.default_rng(0)), x)
+    chosen = with_ranks(net, x, ranks)
+    small = with_codes_between(decompose(net, chosen, x, rng=np.random.default_rng(0)), x)
     done, report = compress(
         small, method, x, rng=np.random.default_rng(1),
         input_quantizer=Uniform(type=UINT8, scale=1 / 255),
@@ -265,19 +282,24 @@ def test_methods_compose(method):
     assert bits == ({2, 8} if isinstance(method, TwoStep) else {8})
 
 
-def test_decompose_refuses_names_and_ranks_that_are_none():
-    net, _, _ = net_and_images()
-    with pytest.raises(ValueError, match="no layer '1', exist 0, 2, 5, 9"):
-        decompose(net, {"1": Ranks(R=1, s=1, t=1)}, rng=np.random.default_rng(0))
+def test_decompose_refuses_ranks_that_are_none_and_choices_of_another_network():
+    net, _, x = net_and_images()
+    rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match=r"layer '2': block_term: .* 1 <= s <= 6"):
-        decompose(net, {"2": Ranks(R=1, s=7, t=1)}, rng=np.random.default_rng(0))
-    kept = decompose(net, {"2": None}, rng=np.random.default_rng(0))
+        decompose(net, with_ranks(net, x, {"2": Ranks(R=1, s=7, t=1)}), x, rng=rng)
+    short = replace(with_ranks(net, x, {}), choices=with_ranks(net, x, {}).choices[:2])
+    with pytest.raises(ValueError, match="choices of 2 layers, layer number 2"):
+        decompose(net, short, x, rng=rng)
+    kept = decompose(net, with_ranks(net, x, {}), x, rng=rng)
     assert not any(isinstance(m, BatchNorm2d) for _, m in kept.walk())
 
 
 @pytest.mark.parametrize(
     "bad",
-    [{"speedup": 0}, {"blocks": (0,)}, {"sweeps": -1}, {"restarts": -1}, {"samples": 0}],
+    [{"speedup": 0}, {"speedup": "fast"}, {"budget": -1}, {"blocks": (0,)}, {"blocks": 4},
+     {"cost": "joules"}, {"rule": "best"}, {"rule": "vbmf", "speedup": 2},
+     {"budget": 5, "speedup": 2}, {"budget": 5, "rule": "uniform"}, {"sweeps": -1},
+     {"restarts": -1}, {"samples": 0}],
 )
 def test_settings_that_are_none_are_refused(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
@@ -292,6 +314,6 @@ def test_settings_reach_the_result():
     new = method.compress_layer(layer, data_for(layer, x), rng)
     assert [type(m) for m in new] == [QuantLinear, Quantize, QuantLinear]
     assert new[0].latent.shape == (3, 20)
-    dense = replace(method, blocks=()).compress_layer(layer, data_for(layer, x), rng)
+    dense = replace(method, speedup=None, blocks=()).compress_layer(layer, data_for(layer, x), rng)
     assert isinstance(dense, QuantLinear)
     assert reconstruct(np.ones((1, 2, 1)), np.ones((1, 1, 1, 1)), np.ones((1, 3, 1))).sum() == 6

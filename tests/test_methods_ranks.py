@@ -129,8 +129,8 @@ def random_layers(rng, count=3, options=4):
 
 @given(seed=st.integers(0, 10_000), share=st.sampled_from([0.3, 0.5, 0.8]))
 @settings(max_examples=60)
-def test_the_choice_is_the_optimum_for_its_own_cost(seed, share):
-    """Against every combination; and it fits the budget whenever anything does."""
+def test_the_choice_is_the_optimum_over_every_combination(seed, share):
+    """To the last bit; and it fits the budget whenever anything does."""
     layers = random_layers(np.random.default_rng(seed))
     every = list(itertools.product(*(options for _, options in layers.values())))
 
@@ -146,10 +146,9 @@ def test_the_choice_is_the_optimum_for_its_own_cost(seed, share):
             choose(layers, budget)
         return
     found = tuple(choose(layers, budget).values())
-    cost, loss = cost_of(found), sum(c.loss for c in found)
-    assert cost <= budget
-    best = min(sum(c.loss for c in combo) for combo in every if cost_of(combo) <= cost)
-    assert loss <= best + 1e-12
+    assert cost_of(found) <= budget
+    best = min(sum(c.loss for c in combo) for combo in every if cost_of(combo) <= budget)
+    assert sum(c.loss for c in found) == best
 
 
 def test_costs_are_the_callers():
@@ -175,8 +174,9 @@ def test_candidates_get_worse_as_they_get_cheaper_and_hold_tucker():
     assert [c.error for c in found] == sorted(c.error for c in found)
     tucker = candidates(kernels, shape, blocks=(1,), speedups=speedups, rng=rng)
     assert all(a.error <= b.error for a, b in zip(found, tucker, strict=True))
-    for c, speedup in zip(found[1:], speedups, strict=True):
+    for c, speedup in zip(found[1:-1], speedups, strict=True):
         assert count_macs("", shape, c.ranks) * speedup <= shape.macs
+    assert found[-1].ranks == Ranks(R=1, s=1, t=1)
     assert Candidate(ranks=None, error=1.0).loss < math.inf
 
 

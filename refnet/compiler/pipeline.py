@@ -17,6 +17,7 @@ from refnet import kernels
 from refnet.compiler.activations import views
 from refnet.compiler.recipe import RATE_POWERS, Recipe, Stage
 from refnet.compiler.result import CompileResult, MethodResult
+from refnet.compiler.timing import layer_times
 from refnet.compiler.verify import verify
 from refnet.lower import lower
 from refnet.methods import (
@@ -26,8 +27,10 @@ from refnet.methods import (
     balanced_rates,
     compress,
     is_joint,
+    planned,
 )
-from refnet.methods.naming import tag_of
+from refnet.methods.costs import Choice
+from refnet.methods.naming import spelled, tag_of
 from refnet.methods.rates import Balance, rule_for
 from refnet.methods.sdd_costs import NetworkCost, network_cost
 from refnet.nn import Dataset, Module, Sequential, TrainingLog, evaluate, train
@@ -131,6 +134,8 @@ def _accuracy(net: Module, data: Dataset) -> float:
 def _compile(job: Job, method: Method, net: Module, say: Say) -> MethodResult:
     data, name = job.data, method.name
     small, report, stages, logs = _compressed(job, method, net, say)
+    if report.choices:
+        say(f"{name}: measuring the decomposed layers")
     frozen = freeze(small)
     program = lower(frozen, name=name)
     say(f"{name}: comparing network, program and kernels on {len(data.test_images)} images")
@@ -142,7 +147,8 @@ def _compile(job: Job, method: Method, net: Module, say: Say) -> MethodResult:
     _write(job, name, program)
     workload = hwsim.from_program(program)
     return MethodResult(
-        name=name, program=program, compression=report, agreement=agreement,
+        name=name, spelling=spelled(method), program=program, compression=report,
+        agreement=agreement, times=layer_times(program, report),
         stages=(*stages, ("fine-tuned, integer program", agreement.accuracy)), logs=logs,
         activations=views(small, data.calibration[:200]),
         hardware=tuple(hwsim.simulate(workload, a) for a in job.architectures),
@@ -165,8 +171,11 @@ def _compressed(
     logs: list[tuple[str, TrainingLog]] = []
     images = data.calibration_of(job.recipe.calibration)
     teacher = net.eval() if job.recipe.taught else None
-    prepared = method.prepare(net, images)
     joint, tag = is_joint(method), tag_of(method)
+    method = planned(method, net, images, rng=job.rng(f"{name}-plan"))
+    for choice in getattr(method, "choices", ()):
+        _say_choice(name, choice, say)
+    prepared = method.prepare(net, images)
     if not joint and any(isinstance(layer, Quantize) for _, layer in prepared.walk()):
         say(f"{name}: training with quantized activations")
         stage = job.recipe.codes
@@ -209,6 +218,15 @@ def _program_accuracy(net: Sequential, data: Dataset) -> float:
     """Accuracy of the integer program of a quantized network on the test images."""
     scores = kernels.compile(lower(freeze(net)))(data.test_images)
     return float(np.mean(scores.argmax(axis=1) == data.test_labels))
+
+
+def _say_choice(name: str, choice: Choice, say: Say) -> None:
+    r = choice.ranks
+    chosen = "dense" if r is None else f"R={r.R}, s={r.s}, t={r.t}"
+    say(
+        f"{name}: layer {choice.name}: {chosen}, {choice.ratio:.2f} times fewer "
+        f"multiply-accumulates, kernel error {choice.error:.3f}"
+    )
 
 
 def _say_agreement(name: str, accuracy: float, network: int, kernels: int, say: Say) -> None:

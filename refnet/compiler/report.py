@@ -121,7 +121,7 @@ def _untrained(result: CompileResult) -> str:
 def _method(method: MethodResult, pictures: _Pictures) -> str:
     return section(
         f"Method {method.name}", tables.stages(method), "<h3>Layers</h3>", tables.layers(method),
-        tables.factors(method),
+        tables.factors(method), tables.decomposed(method),
         pictures.of(figures.weights(method)), pictures.of(figures.quantizers(method)),
         "<h3>Accumulators</h3>", tables.accumulators(method.program),
         note(
@@ -168,5 +168,5 @@ def _origin(result: CompileResult) -> str:
 
 
 def _methods(methods: Iterable[MethodResult]) -> list[str]:
-    names = ",".join(m.name for m in methods)
+    names = ",".join(m.spelling or m.name for m in methods)
     return ["--method", names] if names else []

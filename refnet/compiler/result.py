@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import hwsim
 from refnet.methods import CompressionReport
+from refnet.methods.costs import Choice
 from refnet.methods.sdd_costs import NetworkCost
 from refnet.nn import TrainingLog
 from refnet.program import Program
@@ -54,6 +55,35 @@ class ActivationView:
     code_counts: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerTime:
+    """A decomposed layer on this machine, one thread, by the integer kernels, beside its ratio.
+
+    ``dense_ms`` is the time of the dense layer in 8 bits and ``ms`` that of the layers that stand
+    for it in the program, both for one image in a batch of ``images``, from the same inputs to the
+    same ending. ``response_error`` is that of its last factor.
+    """
+
+    choice: Choice
+    response_error: float
+    images: int
+    dense_ms: float
+    ms: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster."""
+        return self.dense_ms / self.ms
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            **self.choice.as_dict(), "response_error": self.response_error,
+            "images": self.images, "dense_ms": self.dense_ms, "ms": self.ms,
+            "measured_ratio": self.ratio,
+        }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MethodResult:
     """One method on the network: accuracies at each stage, the program, its agreement and cost.
@@ -61,6 +91,7 @@ class MethodResult:
     ``stages`` are pairs (name of the stage, test accuracy): of the network in real numbers before
     its weights are compressed, of the integer program from then on. ``logs`` are pairs (name,
     training log). ``cost`` counts additions and multiplications of the factors, if it has any.
+    ``spelling`` is the method as on the command line; ``times`` are those of its decomposed layers.
     """
 
     name: str
@@ -72,6 +103,8 @@ class MethodResult:
     activations: tuple[ActivationView, ...]
     hardware: tuple[hwsim.Report, ...]
     cost: NetworkCost | None = None
+    spelling: str = ""
+    times: tuple[LayerTime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,6 +150,8 @@ def _method(result: MethodResult) -> dict[str, Any]:
         "stages": dict(result.stages),
         "layers": result.compression.as_dict()["layers"],
         "factors": None if result.cost is None else result.cost.as_dict(),
+        "choices": result.compression.as_dict()["choices"],
+        "decomposed_layers": [time.as_dict() for time in result.times],
         "dead_filters": result.compression.dead_filters,
         "hardware": {
             report.architecture.name: {

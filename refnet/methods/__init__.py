@@ -7,7 +7,9 @@ from refnet.methods.base import Method as Method
 from refnet.methods.base import balance_of as balance_of
 from refnet.methods.base import compress as compress
 from refnet.methods.base import is_joint as is_joint
+from refnet.methods.base import planned as planned
 from refnet.methods.blockterm import BlockTerm as BlockTerm
+from refnet.methods.composed import Composed as Composed
 from refnet.methods.direct import Direct as Direct
 from refnet.methods.factorized import Factorized as Factorized
 from refnet.methods.rates import balanced_rates as balanced_rates

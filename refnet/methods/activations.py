@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from refnet.methods.base import FloatArray, apply
+from refnet.methods.walking import walked
 from refnet.nn import AvgPool2d, Conv2d, GlobalAvgPool2d, Linear, Module, ReLU, Residual, Sequential
 from refnet.program.types import SINT8, UINT8
 from refnet.quant import Quantize, Quantizer, Uniform
@@ -73,3 +74,28 @@ def _coded(
 def _branch(net: Module, x: FloatArray, coded: bool) -> tuple[Module, FloatArray]:
     layers, y, _ = _coded(net, x, coded)
     return layers[0] if len(layers) == 1 else Sequential(*layers), y
+
+
+def with_codes_between(net: Module, data: FloatArray) -> Module:
+    """A copy with 8-bit codes between layers with weights that follow each other, behind averages.
+
+    The codes of an average are unsigned where it is nowhere negative, all others signed.
+    """
+    def leaf(name: str, layer: Module, x: FloatArray, behind: tuple[Module, ...]) -> Module:
+        new, following = layer.copy(), behind[0] if behind else None
+        chained = isinstance(layer, Conv2d | Linear) and _begins_with_weights(following)
+        average = isinstance(layer, AvgPool2d | GlobalAvgPool2d)
+        if not chained and (not average or isinstance(following, Quantize)):
+            return new
+        y = apply(new.eval(), x)
+        type = UINT8 if average and y.min() >= 0 else SINT8
+        return Sequential(new, Quantize(Uniform(type=type).fit(y)))
+
+    return walked("", net, data, leaf)[0]
+
+
+def _begins_with_weights(module: Module | None) -> bool:
+    """Whether the first thing that ``module`` does is a layer with weights."""
+    if isinstance(module, Sequential):
+        return _begins_with_weights(next(iter(module), None))
+    return isinstance(module, Conv2d | Linear)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refnet.autograd import Tensor, no_grad
+from refnet.methods.costs import Choice
 from refnet.methods.rates import Balance
 from refnet.nn import Conv2d, Linear, Module, Residual, Sequential, fold
 from refnet.program.types import SINT8, UINT8
@@ -35,13 +36,15 @@ class LayerData:
     ``inputs`` (N, C, H, W) or (N, K) are the layer's real inputs, from the prefix that is already
     compressed; ``targets`` (N, F, ...) are the outputs of the original layer in the original
     network. ``quantizer`` is the activation quantizer that follows, if there is one.
-    ``original_inputs`` are the inputs of the original layer in the original network.
+    ``original_inputs`` are the inputs of the original layer in the original network. ``place`` is
+    the layer's among those with weights, in order of execution.
     """
 
     inputs: FloatArray
     targets: FloatArray
     quantizer: Quantizer | None
     original_inputs: FloatArray | None = None
+    place: int | None = None
 
 
 class Method(Protocol):
@@ -49,7 +52,8 @@ class Method(Protocol):
 
     A method that has ``joint = True`` quantizes weights and activations at once: its prepared
     network is compressed before any training (see :func:`is_joint`). One that makes several layers
-    of one says by ``balance`` how their learning rates are balanced (see :func:`balance_of`).
+    of one says by ``balance`` how their learning rates are balanced (see :func:`balance_of`). One
+    that has ``planned(net, data, rng)`` decides for the network as a whole (see :func:`planned`).
     """
 
     @property
@@ -79,6 +83,18 @@ def balance_of(method: Method) -> Balance:
     return balance
 
 
+def planned(
+    method: Method, net: Module, data: FloatArray, *, rng: np.random.Generator
+) -> Method:
+    """The method with what it decides for the whole network, such as the ranks of each layer.
+
+    ``net`` is the float network, prepared or not; deciding twice is deciding once. A method that
+    decides nothing comes back as it is.
+    """
+    decide = getattr(method, "planned", None)
+    return method if decide is None else decide(fold(net).eval(), _calibration(data), rng)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerReport:
     """One compressed layer. Errors are relative, ||y - y'||^2 / ||y||^2, on calibration data."""
@@ -96,10 +112,14 @@ class LayerReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompressionReport:
-    """What ``compress`` did, layer by layer; totals are sums over the layers."""
+    """What ``compress`` did, layer by layer; totals are sums over the layers.
+
+    ``choices`` are the ranks of all layers of the float network, from a method that chooses some.
+    """
 
     method: str
     layers: tuple[LayerReport, ...]
+    choices: tuple[Choice, ...] = ()
 
     @property
     def weights(self) -> int:
@@ -126,6 +146,7 @@ class CompressionReport:
         return {
             "method": self.method, "weights": self.weights, "weight_bits": self.weight_bits,
             "macs": self.macs, "layers": [asdict(layer) for layer in self.layers],
+            "choices": [choice.as_dict() for choice in self.choices],
         }
 
 
@@ -143,11 +164,15 @@ def compress(
     ``net`` and ``data`` are not changed.
     """
     data = _calibration(data)
-    prepared = method.prepare(fold(net).eval(), data)
+    method = planned(method, net, data, rng=rng)
+    # A method may have put batch norms back, for training.
+    prepared = fold(method.prepare(fold(net).eval(), data))
     original = _with_input(prepared, data, input_quantizer).eval()
     walk = _Walk(method=method, rng=rng, edges=_edges(original))
     compressed, _, _ = walk.visit("", original, data, data, None)
-    report = CompressionReport(method=method.name, layers=tuple(walk.rows))
+    report = CompressionReport(
+        method=method.name, layers=tuple(walk.rows), choices=getattr(method, "choices", None) or ()
+    )
     assert isinstance(compressed, Sequential)
     return compressed.eval(), report
 
@@ -191,6 +216,7 @@ class _Walk:
     rng: np.random.Generator
     edges: tuple[str, str]
     rows: list[LayerReport] = field(default_factory=list)
+    places: int = 0
 
     def visit(
         self, name: str, module: Module, x: FloatArray, x_original: FloatArray,
@@ -215,8 +241,10 @@ class _Walk:
         target = apply(module, x_original)
         if isinstance(module, Conv2d | Linear):
             data = LayerData(
-                inputs=x, targets=target, quantizer=quantizer, original_inputs=x_original
+                inputs=x, targets=target, quantizer=quantizer, original_inputs=x_original,
+                place=self.places,
             )
+            self.places += 1
             return self._layer(name, module, data)
         return module.copy(), apply(module, x), target
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from refnet.nn import Conv2d, Linear
 
@@ -66,6 +66,45 @@ class LayerShape:
     def macs(self) -> int:
         """Multiply-accumulates of the dense layer on one image."""
         return self.weights * self.outputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What was chosen for one layer of a network: ranks, or None where it stays dense.
+
+    ``error`` is ||K - K'|| / ||K|| of the kernel as the candidates were rated, before its final
+    fit.
+    """
+
+    name: str
+    shape: LayerShape
+    ranks: Ranks | None
+    error: float
+
+    @property
+    def factors(self) -> int:
+        """How many layers stand for it."""
+        return 1 if self.ranks is None else 2 if self.shape.P == 1 else 3
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one image."""
+        r = self.ranks
+        return self.shape.macs if r is None else round(macs(self.shape, r.R, r.s, r.t))
+
+    @property
+    def ratio(self) -> float:
+        """How many times fewer multiply-accumulates than the dense layer."""
+        return self.shape.macs / self.macs
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        r = self.ranks
+        return {
+            "layer": self.name, "ranks": None if r is None else [r.R, r.s, r.t],
+            "dense_macs": self.shape.macs, "macs": self.macs, "mac_ratio": self.ratio,
+            "kernel_error": self.error,
+        }
 
 
 def weights(shape: LayerShape, R: float, s: float, t: float) -> float:

@@ -1,4 +1,4 @@
-"""Methods as they are written on the command line: ``twostep(weight_bits=2),factorized(k=16)``."""
+"""Methods as they are written on the command line: ``twostep(bits=3),blockterm+twostep``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import fields
 from typing import Any
 
-from refnet.methods import METHODS, PEERS
+from refnet.methods import METHODS, PEERS, BlockTerm, Composed
 from refnet.methods.base import Method
 
 
@@ -15,7 +15,8 @@ def methods_of(text: str | None) -> tuple[Method, ...]:
     """Methods by name, each with options in parentheses; None: all of the project's own.
 
     Options are the fields of the method's record; values are numbers, None, True, False, tuples
-    of numbers, or words. Raises ``ValueError`` for unknown names, with those that exist.
+    of numbers, or words. ``blockterm(...)+METHOD`` decomposes first. Raises ``ValueError`` for
+    unknown names, with those that exist.
 
     >>> [method.name for method in methods_of("factorized(k=16), twn")]
     ['factorized', 'twn']
@@ -42,6 +43,11 @@ samples, penalties, iterations, sweeps, form, z_step
 
 
 def _method(part: ast.expr, text: str) -> Method:
+    if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Add):
+        first, then = _method(part.left, text), _method(part.right, text)
+        if not isinstance(first, BlockTerm):
+            raise ValueError(f"method {text!r}: rule blockterm+METHOD")
+        return Composed(first=first, then=then)
     own = {method().name: method for method in METHODS}
     known: dict[str, Method] = {peer.name: peer for peer in PEERS}
     call = part if isinstance(part, ast.Call) else None
@@ -76,6 +82,25 @@ def _value(value: ast.expr, what: str) -> Any:
         raise ValueError(f"{what}={ast.unparse(value)}: rule a number, a word or None") from None
 
 
+def spelled(method: Method) -> str:
+    """The method as it is written on the command line, with the options that are not its default.
+
+    >>> spelled(methods_of("blockterm(speedup=4, rule=uniform) + twostep")[0])
+    'blockterm(speedup=4, rule=uniform)+twostep'
+    """
+    if isinstance(method, Composed):
+        return f"{spelled(method.first)}+{spelled(method.then)}"
+    if type(method) not in METHODS:
+        return method.name
+    plain = type(method)()
+    options = [
+        f"{f.name}={value if isinstance(value, str) and value.isidentifier() else repr(value)}"
+        for f in fields(method)  # type: ignore[arg-type]
+        if (value := getattr(method, f.name)) != getattr(plain, f.name)
+    ]
+    return f"{method.name}({', '.join(options)})" if options else method.name
+
+
 def tag_of(method: Method) -> str:
     """What tells files of a method with options from those of its default: empty for that.
 
@@ -83,6 +108,7 @@ def tag_of(method: Method) -> str:
     ('', 9)
     """
     plain = {repr(m) for m in (*(make() for make in METHODS), *PEERS)}
-    if repr(method) in plain:
+    parts = [method.first, method.then] if isinstance(method, Composed) else [method]
+    if all(repr(part) in plain for part in parts):
         return ""
     return "-" + hashlib.sha256(repr(method).encode()).hexdigest()[:8]

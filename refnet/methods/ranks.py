@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from refnet.methods.als import als
 from refnet.methods.costs import LayerShape, Ranks, macs, ranks_within, weights
+from refnet.methods.knapsack import cheapest_loss
 from refnet.methods.starts import strided
 from refnet.methods.tucker import Reals, checked, left_singular, swapped
 
@@ -58,23 +59,34 @@ def candidates(
 ) -> tuple[Candidate, ...]:
     """Dense, and for each speed-up the best of the ``blocks`` by the error after some sweeps.
 
-    ``kernels`` are the K (S, T, P) of the layer's groups.
+    ``kernels`` are the K (S, T, P) of the layer's groups. With R = 1 among the ``blocks``, the
+    least that there is, one term of rank (1, 1), is a candidate too.
     """
     found = [DENSE]
-    for speedup in speedups:
-        options = [ranks_within(shape, R, shape.macs / speedup) for R in blocks]
-        rated = [
-            Candidate(ranks=r, error=_error(kernels, r, sweeps, rng)) for r in options if r
-        ]
-        if rated:
-            found.append(min(rated, key=lambda c: c.error))
+    for limit in (*(shape.macs / speedup for speedup in speedups), float(macs(shape, 1, 1, 1))):
+        best = best_within(kernels, shape, limit, blocks=blocks, sweeps=sweeps, rng=rng)
+        if best is not None and best.ranks not in [c.ranks for c in found]:
+            found.append(best)
     return tuple(found)
 
 
-def _error(
+def best_within(
+    kernels: Sequence[NDArray[Any]], shape: LayerShape, limit: float, *, blocks: Sequence[int],
+    sweeps: int, rng: np.random.Generator,
+) -> Candidate | None:
+    """The best of the ``blocks`` at most ``limit`` multiply-accumulates, fewer than dense."""
+    options = [ranks_within(shape, R, limit) for R in blocks]
+    rated = [
+        Candidate(ranks=r, error=kernel_error(kernels, r, sweeps, rng))
+        for r in options if r and macs(shape, r.R, r.s, r.t) < shape.macs
+    ]
+    return min(rated, key=lambda c: c.error, default=None)
+
+
+def kernel_error(
     kernels: Sequence[NDArray[Any]], ranks: Ranks, sweeps: int, rng: np.random.Generator
 ) -> float:
-    """The relative error over all groups."""
+    """The relative error over all groups of a layer, after some sweeps from the strided start."""
     missed = total = 0.0
     for kernel in kernels:
         K = checked("candidates", kernel)
@@ -89,50 +101,32 @@ def choose(
     layers: Mapping[str, tuple[LayerShape, Sequence[Candidate]]], budget: float,
     *, cost: Cost = count_macs,
 ) -> dict[str, Candidate]:
-    """A candidate for each layer, of small total loss, with a total cost of at most ``budget``.
+    """A candidate for each layer: the least total loss at a total cost of at most ``budget``.
 
-    Every layer starts with its candidate of least loss. Then the step with the least loss per cost
-    saved is taken, over all layers, until the budget holds. Along the lower convex hull of each
-    layer these steps have rising prices, so every stop is the optimum for its own total cost.
-    ``ValueError`` where even the cheapest candidates cost more.
+    The optimum over all combinations (:mod:`refnet.methods.knapsack`), so that a larger budget
+    never has a larger loss. ``ValueError`` where even the cheapest candidates cost more, or a cost
+    is negative or no number.
     """
-    hulls = {
-        name: _hull([(cost(name, shape, c.ranks), c) for c in options])
-        for name, (shape, options) in layers.items()
-    }
-    least = sum(hull[-1][0] for hull in hulls.values())
+    options = {}
+    for name, (shape, found) in layers.items():
+        if not found:
+            raise ValueError("choose: a layer has no candidates, rule at least one")
+        options[name] = [(checked_cost(cost, name, shape, c.ranks), c.loss) for c in found]
+    least = sum(min(price for price, _ in found) for found in options.values())
     if least > budget:
         raise ValueError(f"choose: budget {budget:g}, the cheapest candidates cost {least:g}")
-    at = dict.fromkeys(hulls, 0)
-    while sum(hull[at[name]][0] for name, hull in hulls.items()) > budget:
-        prices = {
-            name: _price(hull[at[name]], hull[at[name] + 1])
-            for name, hull in hulls.items() if at[name] + 1 < len(hull)
-        }
-        at[min(prices, key=lambda name: prices[name])] += 1
-    return {name: hull[at[name]][1] for name, hull in hulls.items()}
+    picked = cheapest_loss(list(options.values()), budget)
+    return {
+        name: found[i] for (name, (_, found)), i in zip(layers.items(), picked, strict=True)
+    }
 
 
-_Point = tuple[float, Candidate]
-
-
-def _price(here: _Point, there: _Point) -> float:
-    """Loss for each unit of cost saved."""
-    return (there[1].loss - here[1].loss) / (here[0] - there[0])
-
-
-def _hull(points: list[_Point]) -> list[_Point]:
-    """The lower convex hull, from the least loss to the least cost."""
-    if not points:
-        raise ValueError("choose: a layer has no candidates, rule at least one")
-    hull: list[_Point] = []
-    for point in sorted(points, key=lambda p: (p[1].loss, p[0])):
-        if hull and point[0] >= hull[-1][0]:
-            continue
-        while len(hull) > 1 and _price(hull[-2], hull[-1]) >= _price(hull[-1], point):
-            hull.pop()
-        hull.append(point)
-    return hull
+def checked_cost(cost: Cost, name: str, shape: LayerShape, ranks: Ranks | None) -> float:
+    """What the caller's cost says, refused where it is negative or no finite number."""
+    value = float(cost(name, shape, ranks))
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"cost of layer {name!r} with {ranks}: {value}, rule finite and >= 0")
+    return value
 
 
 def energy_ranks(K: NDArray[Any], energy: float) -> tuple[int, int]:

@@ -20,7 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from refnet.methods.als import Factors, orthonormal, reconstruct
+from refnet.methods.base import LayerData
+from refnet.methods.sampling import draw
 from refnet.methods.tucker import Reals, swapped, unfold
+from refnet.nn import Conv2d, Linear
 
 # A little of the patches' mean power on the diagonal of C: patches that were not seen keep the
 # response of the original kernel.
@@ -97,6 +100,22 @@ def respond(
                 factors = weighted_sweep(factors, _Problem(C=C, D=D, P=P))
                 best.offer(factors, z)
     return best.factors, best.bias
+
+
+def reconstructed(
+    layer: Conv2d | Linear, factors: list[Factors], data: LayerData, *, rectified: bool,
+    settings: Response, samples: int, rng: np.random.Generator,
+) -> tuple[list[Factors], Reals]:
+    """Factors of each group, and the bias (F,), for what the layer answered in the original.
+
+    ``data.inputs`` come from the network that is already compressed (the asymmetric problem);
+    there are no labels. ``samples`` output positions are drawn.
+    """
+    found = [
+        respond(f, X, Z, rectified=rectified, settings=settings)
+        for f, (X, Z) in zip(factors, draw(layer, data, samples, rng), strict=True)
+    ]
+    return [f for f, _ in found], np.concatenate([bias for _, bias in found])
 
 
 def rectified_step(y: Reals, v: Reals, penalty: float) -> Reals:

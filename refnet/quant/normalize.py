@@ -16,52 +16,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refnet.autograd import Tensor, no_grad
-from refnet.nn import BatchNorm2d, Module, Residual, Sequential, affine_form
+from refnet.nn import BatchNorm2d, Conv2d, Linear, Module, Residual, Sequential, affine_form
 from refnet.quant.base import FloatArray
 from refnet.quant.fake import FakeQuantConv2d, FakeQuantLinear
 from refnet.quant.layers import QuantWeights
 
 #: Layers that a batch norm may stand behind.
 Weighted: TypeAlias = QuantWeights | FakeQuantConv2d | FakeQuantLinear
+_Kinds: TypeAlias = tuple[type[Module], ...]
 
 
-def insert_batch_norm(net: Sequential, x: FloatArray) -> Sequential:
-    """A copy with batch norm behind every layer of quantized weights but the last.
+def insert_batch_norm(
+    net: Module, x: FloatArray, *,
+    kinds: _Kinds = (QuantWeights, FakeQuantConv2d, FakeQuantLinear),
+) -> Sequential:
+    """A copy with batch norm behind every layer of quantized weights (``kinds``) but the last.
 
     Mean and variance are those of ``x`` (N, ...), real images; weight and bias of the batch norms
     undo them, so that in evaluation mode the network stays what it was, up to rounding. The last
     layer gives the scores and is left alone, and so is a layer that has its batch norm.
     """
-    weighted: list[Module] = [layer for _, layer in net.walk() if isinstance(layer, Weighted)]
+    weighted: list[Module] = [layer for _, layer in net.walk() if isinstance(layer, kinds)]
     with no_grad():
-        new, _ = _inserted(net, Tensor(np.asarray(x)), weighted[-1:])
+        new, _ = _inserted(net, Tensor(np.asarray(x)), weighted[-1:], kinds)
     assert isinstance(new, Sequential)
     return new.eval()
 
 
-def _inserted(module: Module, x: Tensor, spared: list[Module]) -> tuple[Module, Tensor]:
+def _inserted(
+    module: Module, x: Tensor, spared: list[Module], kinds: _Kinds
+) -> tuple[Module, Tensor]:
     """The module with batch norms, and its output on ``x``."""
     if isinstance(module, Sequential):
         layers: list[Module] = []
         for layer, following in zip_longest(module, list(module)[1:]):
             has_its_own = [layer] if isinstance(following, BatchNorm2d) else []
-            new, x = _inserted(layer, x, [*spared, *has_its_own])
+            new, x = _inserted(layer, x, [*spared, *has_its_own], kinds)
             layers += list(new) if isinstance(new, Sequential) else [new]
         return Sequential(*layers), x
     if isinstance(module, Residual):
-        main, y = _inserted(module.main, x, spared)
+        main, y = _inserted(module.main, x, spared, kinds)
         if module.shortcut is None:
             return Residual(main), y + x
-        shortcut, beside = _inserted(module.shortcut, x, spared)
+        shortcut, beside = _inserted(module.shortcut, x, spared, kinds)
         return Residual(main, shortcut), y + beside
     new = module.copy().eval()
     y = new(x)
-    if isinstance(new, Weighted) and not any(module is layer for layer in spared):
+    if isinstance(new, kinds) and not any(module is layer for layer in spared):
         return Sequential(new, _undoing(new, y.numpy())), y
     return new, y
 
 
-def _undoing(layer: Weighted, y: NDArray[np.floating[Any]]) -> BatchNorm2d:
+def _undoing(layer: Module, y: NDArray[np.floating[Any]]) -> BatchNorm2d:
     """A batch norm that changes nothing of ``y``; it takes over the bias of ``layer``."""
     axes = (0, 2, 3) if y.ndim == 4 else (0,)
     wide = y.astype(np.float64)
@@ -69,6 +75,7 @@ def _undoing(layer: Weighted, y: NDArray[np.floating[Any]]) -> BatchNorm2d:
     bn = BatchNorm2d(y.shape[1]).eval()
     assert bn.weight is not None
     assert bn.bias is not None
+    assert isinstance(layer, Weighted | Conv2d | Linear)
     bias = np.zeros(len(mean)) if layer.bias is None else layer.bias.numpy().astype(np.float64)
     layer.bias = None
     bn.running_mean[...] = mean - bias

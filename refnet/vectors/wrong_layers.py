@@ -166,7 +166,8 @@ def _costs(vector: Vector, *, linear: bool) -> Ints:
     v = v + held["bias"][:, None]
     if not linear:
         v = held["levels"][np.sum(v[..., None] > held["thresholds"], axis=-1)]
-    return np.sum((held["y"] - v) ** 2, axis=1)
+    costs: Ints = np.sum((held["y"] - v) ** 2, axis=1)
+    return costs
 
 
 def last_iterate(vector: Vector) -> Outputs:
