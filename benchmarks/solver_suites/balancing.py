@@ -170,7 +170,8 @@ def _curves(rows: list[Row], path: Path) -> None:
                  title=f"{'with' if norms else 'without'} batch norms")
         axis.axhline(10, color="0.8", lw=1)
     axes[0].set_ylabel(f"test accuracy after {EPOCHS} epochs, %")
-    axes[1].legend(frameon=False, title="balance")
+    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=4,
+                  frameon=False)
     _save(figure, path)
 
 
