@@ -51,8 +51,7 @@ def _named(*methods: Method) -> tuple[Variant, ...]:
 
 SUITES: dict[str, Callable[[], tuple[Variant, ...]]] = {
     "methods": lambda: (
-        *_named(*(m() for m in METHODS), *PEERS),
-        Variant(name="float longer", method=None),
+        *_named(*(m() for m in METHODS), *PEERS), Variant(name="float longer", method=None),
     ),
     "ablation": lambda: (
         *(
@@ -76,8 +75,7 @@ def result_of(
     if done.exists():
         return json.loads(done.read_text())
     row = (
-        _float_longer(data, recipe, seed, out)
-        if variant.method is None
+        _float_longer(data, recipe, seed, out) if variant.method is None
         else _compressed(variant, variant.method, data, net, recipe, seed, folder, out)
     )
     temporary = done.with_suffix(".tmp")
@@ -95,21 +93,14 @@ def _float_longer(data: Dataset, recipe: Recipe, seed: int, out: Path) -> dict[s
     net, _ = float_network(job, print)
     accuracy = evaluate(net, data.test_images, data.test_labels, scale=data.scale)
     return {
-        "stages": {"float": accuracy},
-        "differing_codes": 0,
+        "stages": {"float": accuracy}, "differing_codes": 0,
         "seconds": round(time.perf_counter() - start, 1),
     }
 
 
 def _compressed(
-    variant: Variant,
-    method: Method,
-    data: Dataset,
-    net: Module,
-    recipe: Recipe,
-    seed: int,
-    folder: Path,
-    out: Path,
+    variant: Variant, method: Method, data: Dataset, net: Module, recipe: Recipe, seed: int,
+    folder: Path, out: Path,
 ) -> dict[str, Any]:
     """What one compilation from the float network gives; stage 1 may be another variant's."""
     if variant.codes_of:
@@ -117,20 +108,13 @@ def _compressed(
         (out / "checkpoints").mkdir(parents=True, exist_ok=True)
         shutil.copy(folder / variant.codes_of / codes, out / codes)
     job = Job(
-        data=data,
-        methods=(method,),
-        architectures=(),
-        recipe=recipe,
-        seed=seed,
-        out=out,
+        data=data, methods=(method,), architectures=(), recipe=recipe, seed=seed, out=out,
         net=net,
     )
     result = run_job(job, lambda line: print(f"seed {seed}, {variant.name}: {line}", flush=True))
     found = result.as_dict()["methods"][method.name]
     return {
-        "stages": found["stages"],
-        "weight_bits": found["weight_bits"],
-        "macs": found["macs"],
+        "stages": found["stages"], "weight_bits": found["weight_bits"], "macs": found["macs"],
         "differing_codes": found["network_vs_program_differing_codes"]
         + found["program_vs_kernels_differing_codes"],
         "dead_filters": sum(len(filters) for filters in found["dead_filters"].values()),
@@ -155,9 +139,7 @@ def table(rows: dict[str, list[dict[str, Any]]]) -> str:
         cells = [
             spread(by[key]) if key in by else " " * 13
             for key in (
-                "float",
-                "quantized activations",
-                "compressed, integer program",
+                "float", "quantized activations", "compressed, integer program",
                 "fine-tuned, integer program",
             )
         ]
@@ -200,7 +182,9 @@ def run() -> None:
     rows: dict[str, list[dict[str, Any]]] = {v.name: [] for v in variants}
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         folder = options.out / f"{data.name}-{recipe.network}-{seed}"
-        job = Job(data=data, methods=(), architectures=(), recipe=recipe, seed=seed, out=folder)
+        job = Job(
+            data=data, methods=(), architectures=(), recipe=recipe, seed=seed, out=folder
+        )
         net, _ = float_network(job, print)
         for variant in variants:
             rows[variant.name].append(result_of(variant, data, net, recipe, seed, folder))

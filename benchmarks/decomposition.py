@@ -74,26 +74,16 @@ def measure(
         found = ranks_within(shape, R, limit)
         if found is not None:
             fit = fit_block_term(
-                K,
-                R,
-                found.s,
-                found.t,
-                rng=np.random.default_rng(0),
-                sweeps=sweeps,
-                tol=1e-4,
+                K, R, found.s, found.t, rng=np.random.default_rng(0), sweeps=sweeps, tol=1e-4,
                 restarts=0,
             )
             errors[R], ranks[R] = fit.error, found
     best = min(errors, key=lambda R: errors[R])
     return {
-        "speedup": speedup,
-        "svd": svd_error(K, shape, limit),
-        "tucker": tucker_error(K, ranks[1]),
-        "tucker_ranks": [ranks[1].s, ranks[1].t],
-        "block_term": errors[best],
-        "best": [best, ranks[best].s, ranks[best].t],
-        "by_terms": errors,
-        "cpu_seconds": round(time.process_time() - start, 1),
+        "speedup": speedup, "svd": svd_error(K, shape, limit),
+        "tucker": tucker_error(K, ranks[1]), "tucker_ranks": [ranks[1].s, ranks[1].t],
+        "block_term": errors[best], "best": [best, ranks[best].s, ranks[best].t],
+        "by_terms": errors, "cpu_seconds": round(time.process_time() - start, 1),
     }
 
 
@@ -110,8 +100,7 @@ def whole_network(rows: list[dict], layers: dict, speedup: float, kind: str) -> 
     chosen = choose(options, total / speedup)
     cost = sum(count_macs(n, options[n][0], c.ranks) for n, c in chosen.items())
     return {
-        "speedup": total / cost,
-        "loss": sum(c.loss for c in chosen.values()),
+        "speedup": total / cost, "loss": sum(c.loss for c in chosen.values()),
         "kept_energy": float(np.mean([1 - c.error**2 for c in chosen.values()])),
         "ranks": {n: c.ranks and [c.ranks.R, c.ranks.s, c.ranks.t] for n, c in chosen.items()},
     }
@@ -123,8 +112,7 @@ def tucker_by_rule(K: np.ndarray, shape: LayerShape) -> dict:
     for rule, (s, t) in (("vbmf", vbmf_ranks(K)), ("energy", energy_ranks(K, 0.9))):
         missed = K - tucker(*hosvd(K, s, t))
         found[rule] = {
-            "ranks": [s, t],
-            "speedup": shape.macs / macs(shape, 1, s, t),
+            "ranks": [s, t], "speedup": shape.macs / macs(shape, 1, s, t),
             "error": float(np.linalg.norm(missed) / np.linalg.norm(K)),
         }
     return found
@@ -136,8 +124,7 @@ def show(row: dict) -> None:
     print(
         f"{row['layer']:8} {row['speedup']:>4g}x  SVD {row['svd']:.3f}  Tucker-2 "
         f"{row['tucker']:.3f}  block-term {row['block_term']:.3f} (R={R}, s={s}, t={t})  "
-        f"by R {terms}  {row['cpu_seconds']:.0f} CPU s",
-        flush=True,
+        f"by R {terms}  {row['cpu_seconds']:.0f} CPU s", flush=True,
     )
 
 
@@ -177,19 +164,17 @@ def run() -> None:
                 show(rows[-1])
                 write(settings, rows, {})
     target = min(4.0, max(options.speedups))
-    network = {kind: whole_network(rows, layers, target, kind) for kind in ("tucker", "block_term")}
+    network = {
+        kind: whole_network(rows, layers, target, kind) for kind in ("tucker", "block_term")
+    }
     for kind, found in network.items():
         print(f"network at {found['speedup']:.2f}x: {kind} loss {found['loss']:.3f}")
     rules = {name: tucker_by_rule(K, shape) for name, (shape, K) in layers.items()}
     for name, found in rules.items():
-        print(
-            f"{name:8} Tucker-2 by rule "
-            + "  ".join(
-                f"{rule} (s={r['ranks'][0]}, t={r['ranks'][1]}) {r['speedup']:.2f}x {r['error']:.3f}"
-                for rule, r in found.items()
-            ),
-            flush=True,
-        )
+        print(f"{name:8} Tucker-2 by rule " + "  ".join(
+            f"{rule} (s={r['ranks'][0]}, t={r['ranks'][1]}) {r['speedup']:.2f}x {r['error']:.3f}"
+            for rule, r in found.items()
+        ), flush=True)
     worse = [r for r in rows if r["block_term"] > r["tucker"] * (1 + 1e-4)]
     print(f"{len(worse)} of {len(rows)} rows with block-term above Tucker-2")
     write(settings, rows, {"chosen": network, "tucker_by_rule": rules})

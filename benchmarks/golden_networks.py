@@ -33,11 +33,7 @@ def main() -> None:
     rng = partial(np.random.default_rng, 9)
     net = small_convnet(image_size=8, filters=FILTERS, rng=rng())
     settings = {
-        "batch_size": 64,
-        "rng": rng(),
-        "progress": False,
-        "optimizer": Adam,
-        "schedule": cosine,
+        "batch_size": 64, "rng": rng(), "progress": False, "optimizer": Adam, "schedule": cosine,
     }
     train(net, data, epochs=12, lr=4e-3, **settings)
     print(f"float network: {evaluate(net, data.test_images, data.test_labels, scale=data.scale)}")
@@ -49,10 +45,7 @@ def main() -> None:
         prepared = method.prepare(net, images)
         train(prepared, data, epochs=4, lr=1e-3, **settings)
         small, _ = compress(
-            prepared,
-            method,
-            images,
-            rng=rng(),
+            prepared, method, images, rng=rng(),
             input_quantizer=Uniform(type=UINT8, scale=data.scale),
         )
         program = lower(freeze(small), name=name)

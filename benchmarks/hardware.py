@@ -31,9 +31,7 @@ from hwsim.rowstationary import ALEXNET, processing_cycles
 
 TOPOLOGIES = Path(__file__).parent / "topologies"
 DATAFLOWS = (
-    presets.SCALE_SIM_32X32_OS,
-    presets.SCALE_SIM_32X32_WS,
-    presets.SCALE_SIM_32X32_IS,
+    presets.SCALE_SIM_32X32_OS, presets.SCALE_SIM_32X32_WS, presets.SCALE_SIM_32X32_IS,
 )
 #: TPU v1, tables 1 and 3: weights, batch, bytes an activation, FC layers, convolutions; then % of
 #: the time: array active, useful of peak, not on the matrix unit.
@@ -59,36 +57,18 @@ def conv(
     out = (size + 2 * pad - kernel) // stride + 1
     m, k = batch * out * out, channels * kernel * kernel
     return Gemm(
-        name=name,
-        m=m,
-        k=k,
-        n=filters,
-        input=byte(batch * channels * size * size),
-        weights=byte(k * filters),
-        output=byte(m * filters),
+        name=name, m=m, k=k, n=filters, input=byte(batch * channels * size * size),
+        weights=byte(k * filters), output=byte(m * filters),
         window=Window(
-            batch=batch,
-            channels=channels,
-            height=size,
-            width=size,
-            kernel=(kernel, kernel),
-            stride=(stride, stride),
-            padding=((pad, pad), (pad, pad)),
-            output=(out, out),
+            batch=batch, channels=channels, height=size, width=size, kernel=(kernel, kernel),
+            stride=(stride, stride), padding=((pad, pad), (pad, pad)), output=(out, out),
         ),
     )
 
 
 def linear(name: str, batch: int, inputs: int, outputs: int) -> Gemm:
-    return Gemm(
-        name=name,
-        m=batch,
-        k=inputs,
-        n=outputs,
-        input=byte(batch * inputs),
-        weights=byte(inputs * outputs),
-        output=byte(batch * outputs),
-    )
+    return Gemm(name=name, m=batch, k=inputs, n=outputs, input=byte(batch * inputs),
+                weights=byte(inputs * outputs), output=byte(batch * outputs))
 
 
 def network(name: str) -> Workload:
@@ -110,17 +90,8 @@ def shell_seconds() -> float:
     """CPU seconds of `hwsim simulate` on ResNet-50, one dataflow, in a process of its own."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "hwsim.cli",
-            "simulate",
-            str(TOPOLOGIES / "resnet50.csv"),
-            "--arch",
-            "scale-sim-32x32-ws",
-        ],
-        check=True,
-        capture_output=True,
+        [sys.executable, "-m", "hwsim.cli", "simulate", str(TOPOLOGIES / "resnet50.csv"), "--arch",
+         "scale-sim-32x32-ws"], check=True, capture_output=True,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -128,21 +99,20 @@ def shell_seconds() -> float:
 
 def pairs_a_second(layers: Sequence[Layer], base: Architecture) -> float:
     """Layers on 2,000 arrays of other sizes."""
-    grid = [replace(base, rows=4 + i % 45, columns=4 + i // 45, name=f"a{i}") for i in range(2000)]
+    grid = [
+        replace(base, rows=4 + i % 45, columns=4 + i // 45, name=f"a{i}") for i in range(2000)
+    ]
     return len(layers) * len(grid) / cpu_seconds(lambda: evaluate(layers, grid), 3)
 
 
 def batch() -> dict[str, float]:
     """Whole networks, element-wise layers included, and the dearest options of an array."""
     return {
-        **{
-            f"resnet50 {a.dataflow}": pairs_a_second(network("resnet50").layers, a)
-            for a in DATAFLOWS
-        },
+        **{f"resnet50 {a.dataflow}": pairs_a_second(network("resnet50").layers, a)
+           for a in DATAFLOWS},
         "mobilenet_v1 ws, packed, folds overlapped": pairs_a_second(
             network("mobilenet_v1").layers,
-            replace(DATAFLOWS[1], grouping="packed", folds="overlapped"),
-        ),
+            replace(DATAFLOWS[1], grouping="packed", folds="overlapped")),
     }
 
 
@@ -181,18 +151,12 @@ def tpu() -> list[dict[str, object]]:
         modelled = 100 * sum(layer.compute_cycles for layer in report.layers) / total
         wanted = 100 * report.counts.macs / (total * 256 * 256)
         waiting = 100 * sum(layer.stall_cycles for layer in report.layers) / total
-        rows.append(
-            {
-                "workload": name,
-                "active_percent": modelled,
-                "active_percent_with_rest": modelled * rest,
-                "published_active_percent": active,
-                "ratio": modelled * rest / active,
-                "useful_percent_with_rest": wanted * rest,
-                "published_useful_percent": useful,
-                "stall_percent": waiting,
-            }
-        )
+        rows.append({
+            "workload": name, "active_percent": modelled,
+            "active_percent_with_rest": modelled * rest, "published_active_percent": active,
+            "ratio": modelled * rest / active, "useful_percent_with_rest": wanted * rest,
+            "published_useful_percent": useful, "stall_percent": waiting,
+        })
     return rows
 
 
@@ -209,11 +173,9 @@ def measure() -> dict[str, object]:
     simulate(work, DATAFLOWS[0])
     return {
         "machine": machine(),
-        "resnet50_layers": len(work.layers),
-        "resnet50_macs": work.macs,
+        "resnet50_layers": len(work.layers), "resnet50_macs": work.macs,
         "resnet50_three_dataflows_cpu_s": cpu_seconds(
-            lambda: [simulate(work, a) for a in DATAFLOWS], 5
-        ),
+            lambda: [simulate(work, a) for a in DATAFLOWS], 5),
         "resnet50_from_the_shell_cpu_s": shell_seconds(),
         "batch_pairs_a_cpu_second": batch(),
         "tpu_v1": tpu(),
@@ -230,13 +192,9 @@ def main() -> None:
         if isinstance(value, list):
             print(f"\n{name}")
             for row in value:
-                print(
-                    "  "
-                    + ", ".join(
-                        f"{key} {cell:.3g}" if isinstance(cell, float) else f"{key} {cell}"
-                        for key, cell in row.items()
-                    )
-                )
+                print("  " + ", ".join(
+                    f"{key} {cell:.3g}" if isinstance(cell, float) else f"{key} {cell}"
+                    for key, cell in row.items()))
         else:
             print(f"{name}: {value}")
     if options.json:

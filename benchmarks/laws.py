@@ -69,8 +69,7 @@ class RightOne:
 def survivors(seed: int, examples: int) -> list[str]:
     """Mutants that break no law for this seed."""
     return [
-        mutant.name
-        for mutant in MUTANTS
+        mutant.name for mutant in MUTANTS
         if broken_law(mutant.under_test, seed=seed, max_examples=examples) is None
     ]
 
@@ -93,16 +92,10 @@ def write(result: dict[str, Any], path: Path) -> None:
 def started(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """The results so far, or none."""
     fresh = {
-        "laws": state_of_the_laws(),
-        "mutants": len(MUTANTS),
+        "laws": state_of_the_laws(), "mutants": len(MUTANTS),
         "right_quantizers": len(RIGHT) + len(QUANTIZERS),
-        "kill_examples": options.kill_examples,
-        "alarm_examples": options.alarm_examples,
-        "kill_seeds": [],
-        "survivors": [],
-        "alarm_seeds": [],
-        "alarms": [],
-        "cpu_seconds": 0,
+        "kill_examples": options.kill_examples, "alarm_examples": options.alarm_examples,
+        "kill_seeds": [], "survivors": [], "alarm_seeds": [], "alarms": [], "cpu_seconds": 0,
     }
     if not path.is_file():
         return fresh

@@ -132,10 +132,8 @@ def read_netlist(path: Path, top: str) -> Netlist:
     module = json.loads(path.read_text())["modules"][top]
     return Netlist(
         {n: (p["direction"], p["bits"]) for n, p in module["ports"].items()},
-        {
-            n: (c["type"], {pin: bits[0] for pin, bits in c["connections"].items()})
-            for n, c in module["cells"].items()
-        },
+        {n: (c["type"], {pin: bits[0] for pin, bits in c["connections"].items()})
+         for n, c in module["cells"].items()},
     )
 
 
@@ -208,14 +206,10 @@ def measure(
         spent = sum(
             toggles.get(net := pins[pin], 0)
             * (cell.internal[pin] + load.get(net, 0.0) * volts**2 / 2)
-            for pin in cell.functions
-            if pin in pins
+            for pin in cell.functions if pin in pins
         )
-        spent += sum(
-            toggles.get(pins[pin], 0) * cell.passive[pin]
-            for pin in cell.capacitance
-            if pin != cell.clock
-        )
+        spent += sum(toggles.get(pins[pin], 0) * cell.passive[pin]
+                     for pin in cell.capacitance if pin != cell.clock)
         pj[part] = pj.get(part, 0.0) + spent / steps
         if cell.clock is not None:
             edges = 2 * cell.passive[cell.clock] + cell.capacitance[cell.clock] * volts**2
@@ -231,13 +225,9 @@ def _toggles(
     scope: dict[str, Any] = {}
     body = "\n ".join(_ordered(netlist, library) or ["pass"])
     exec(f"def settle(v, mask):\n {body}\n", scope)
-    flops = [
-        (pins[library[kind].data or ""], pins[output])
-        for kind, pins in netlist.instances.values()
-        if library[kind].clock
-        for output in library[kind].functions
-        if output in pins
-    ]
+    flops = [(pins[library[kind].data or ""], pins[output])
+             for kind, pins in netlist.instances.values() if library[kind].clock
+             for output in library[kind].functions if output in pins]
     v: dict[Any, int] = {"0": 0, "1": mask, "x": 0}
     v |= {q: rng.getrandbits(STREAMS) for _, q in flops}
     found: dict[Any, int] = {}

@@ -44,9 +44,6 @@ def _processor() -> str:
         found.setdefault(key.strip(), value.strip())
     if "model name" not in found:
         return platform.processor() or platform.machine()
-    model = (
-        f"{what} {found[key]}"
-        for what, key in (("family", "cpu family"), ("model", "model"))
-        if key in found
-    )
+    model = (f"{what} {found[key]}" for what, key in
+             (("family", "cpu family"), ("model", "model")) if key in found)
     return ", ".join((found["model name"], *model))

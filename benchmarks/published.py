@@ -22,16 +22,8 @@ from hwsim.shapes import Shape, as_method
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 METHODS = ("none", "blockterm", "factorized", "twostep")
-MACHINES = (
-    "gemmini-16x16-ws",
-    "ternary8",
-    "ternary2-dot",
-    "stripes",
-    "loom2",
-    "bitfusion",
-    "unpu",
-    "popcount",
-)
+MACHINES = ("gemmini-16x16-ws", "ternary8", "ternary2-dot", "stripes", "loom2", "bitfusion",
+            "unpu", "popcount")
 FUSED_ON = "edge-16x16-os-maps"
 
 
@@ -43,19 +35,8 @@ def table(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
 
 def published() -> str:
     """Every published figure beside the model's."""
-    lines = [
-        (
-            r.machine,
-            r.what,
-            f"{r.model:.4g}",
-            f"{r.published:.4g}",
-            f"{r.ratio:.2f}",
-            r.unit,
-            r.source,
-            r.why,
-        )
-        for r in rows()
-    ]
+    lines = [(r.machine, r.what, f"{r.model:.4g}", f"{r.published:.4g}", f"{r.ratio:.2f}", r.unit,
+              r.source, r.why) for r in rows()]
     return table(
         ("machine", "what", "model", "published", "ratio", "unit", "source", "the difference"),
         lines,
@@ -68,42 +49,16 @@ def vgg16(equal: str) -> tuple[str, object]:
     workloads = [net if name == "none" else as_method(net, Shape.parse(name)) for name in METHODS]
     found = compare(workloads, machines(MACHINES, equal))
     first = found.costs[0]
-    lines = [
-        (
-            c.workload,
-            c.machine,
-            f"{c.seconds * 1e3:.1f}",
-            f"{first.seconds / c.seconds:.2f}",
-            f"{c.energy_pj / 1e9:.1f}",
-            f"{c.energy_low_pj / 1e9:.1f} to {c.energy_high_pj / 1e9:.1f}",
-            f"{first.energy_pj / c.energy_pj:.2f}",
-            f"{c.energy_delay_js * 1e6:.1f}",
-            f"{first.energy_delay_js / c.energy_delay_js:.2f}",
-            f"{c.dram_bits / 8e6:.1f}",
-            f"{first.dram_bits / c.dram_bits:.2f}",
-            f"{c.pe_mm2:.3f}",
-            f"{c.area_mm2:.2f}",
-        )
-        for c in found.costs
-    ]
+    lines = [(
+        c.workload, c.machine, f"{c.seconds * 1e3:.1f}", f"{first.seconds / c.seconds:.2f}",
+        f"{c.energy_pj / 1e9:.1f}", f"{c.energy_low_pj / 1e9:.1f} to {c.energy_high_pj / 1e9:.1f}",
+        f"{first.energy_pj / c.energy_pj:.2f}", f"{c.energy_delay_js * 1e6:.1f}",
+        f"{first.energy_delay_js / c.energy_delay_js:.2f}", f"{c.dram_bits / 8e6:.1f}",
+        f"{first.dram_bits / c.dram_bits:.2f}", f"{c.pe_mm2:.3f}", f"{c.area_mm2:.2f}",
+    ) for c in found.costs]
     text = table(
-        (
-            "network",
-            "machine",
-            "ms",
-            "x",
-            "mJ",
-            "range",
-            "x",
-            "EDP, uJ s",
-            "x",
-            "DRAM, MB",
-            "x",
-            "PEs, mm2",
-            "all, mm2",
-        ),
-        lines,
-    )
+        ("network", "machine", "ms", "x", "mJ", "range", "x", "EDP, uJ s", "x", "DRAM, MB", "x",
+         "PEs, mm2", "all, mm2"), lines)
     return text + "\n" + "\n".join(f"* {note}" for note in found.notes) + "\n", found
 
 
@@ -113,20 +68,12 @@ def fused() -> str:
     lines = []
     for name in ("factorized", "blockterm"):
         workload = as_method(net, Shape.parse(name))
-        for how, report in (
-            ("spilled", simulate(workload, a)),
-            ("fused", simulate_fused(workload, a)),
-        ):
-            lines.append(
-                (
-                    workload.name,
-                    how,
-                    str(len(report.chains)),
-                    f"{report.total_cycles:,}",
-                    f"{report.counts.dram_bits / 8e6:.1f}",
-                    f"{report.energy_pj / 1e9:.2f}",
-                )
-            )
+        for how, report in (("spilled", simulate(workload, a)),
+                            ("fused", simulate_fused(workload, a))):
+            lines.append((
+                workload.name, how, str(len(report.chains)), f"{report.total_cycles:,}",
+                f"{report.counts.dram_bits / 8e6:.1f}", f"{report.energy_pj / 1e9:.2f}",
+            ))
     return table(("network", "maps inside layers", "chains", "cycles", "DRAM, MB", "mJ"), lines)
 
 

@@ -56,116 +56,45 @@ class Unit:
     table: tuple[float, float] | None = None
 
 
-def _dot(
-    name: str,
-    x: int,
-    w: int,
-    total: int,
-    *,
-    ternary: bool,
-    lanes: int = 16,
-    table: tuple[float, float] | None = None,
-) -> Unit:
-    return Unit(
-        name,
-        "pe_dot",
-        {
-            "LANES": lanes,
-            "X_BITS": x,
-            "X_SIGNED": int(x > 2),
-            "W_BITS": w,
-            "TERNARY": int(ternary),
-            "SUM_BITS": total,
-        },
-        lanes,
-        ternary,
-        table=table,
-    )
+def _dot(name: str, x: int, w: int, total: int, *, ternary: bool, lanes: int = 16,
+         table: tuple[float, float] | None = None) -> Unit:
+    return Unit(name, "pe_dot", {
+        "LANES": lanes, "X_BITS": x, "X_SIGNED": int(x > 2), "W_BITS": w, "TERNARY": int(ternary),
+        "SUM_BITS": total}, lanes, ternary, table=table)
 
 
-def _serial(
-    name: str,
-    x: int,
-    w: int,
-    *,
-    ternary: bool = False,
-    lanes: int = 16,
-    clocks: int = 8,
-    table: tuple[float, float] | None = None,
-) -> Unit:
-    return Unit(
-        name,
-        "pe_serial",
-        {"LANES": lanes, "X_BITS": x, "W_BITS": w, "W_SIGNED": int(w > 1), "SUM_BITS": 32},
-        lanes,
-        ternary,
-        w_clocks=clocks,
-        shift_every=8,
-        table=table,
-    )
+def _serial(name: str, x: int, w: int, *, ternary: bool = False, lanes: int = 16, clocks: int = 8,
+            table: tuple[float, float] | None = None) -> Unit:
+    return Unit(name, "pe_serial", {
+        "LANES": lanes, "X_BITS": x, "W_BITS": w, "W_SIGNED": int(w > 1), "SUM_BITS": 32},
+        lanes, ternary, w_clocks=clocks, shift_every=8, table=table)
 
 
 UNITS = (
     Unit(BASE, "pe_mac", {"X_BITS": 8, "W_BITS": 8, "SUM_BITS": 24}, table=(1.0, 1.0)),
-    Unit(
-        "int8 MAC, 32-bit sum",
-        "pe_mac",
-        {"X_BITS": 8, "W_BITS": 8, "SUM_BITS": 32},
-        table=(1.39, 1.20),
-    ),
-    Unit(
-        "int4 MAC, 16-bit sum",
-        "pe_mac",
-        {"X_BITS": 4, "W_BITS": 4, "SUM_BITS": 16},
-        table=(0.41, 0.38),
-    ),
-    Unit(
-        "ternary x 8 bit, 24-bit sum",
-        "pe_ternary",
-        {"X_BITS": 8, "X_SIGNED": 1, "SUM_BITS": 24},
-        ternary=True,
-        table=(0.32, 0.51),
-    ),
-    Unit(
-        "ternary x 2 bit, 16-bit sum",
-        "pe_ternary",
-        {"X_BITS": 2, "X_SIGNED": 0, "SUM_BITS": 16},
-        ternary=True,
-        table=(0.20, 0.29),
-    ),
+    Unit("int8 MAC, 32-bit sum", "pe_mac", {"X_BITS": 8, "W_BITS": 8, "SUM_BITS": 32},
+         table=(1.39, 1.20)),
+    Unit("int4 MAC, 16-bit sum", "pe_mac", {"X_BITS": 4, "W_BITS": 4, "SUM_BITS": 16},
+         table=(0.41, 0.38)),
+    Unit("ternary x 8 bit, 24-bit sum", "pe_ternary",
+         {"X_BITS": 8, "X_SIGNED": 1, "SUM_BITS": 24}, ternary=True, table=(0.32, 0.51)),
+    Unit("ternary x 2 bit, 16-bit sum", "pe_ternary",
+         {"X_BITS": 2, "X_SIGNED": 0, "SUM_BITS": 16}, ternary=True, table=(0.20, 0.29)),
     _dot("16 lanes ternary x 2 bit, one 16-bit sum", 2, 2, 16, ternary=True, table=(0.063, 0.053)),
     _dot("4 lanes ternary x 2 bit, one 16-bit sum", 2, 2, 16, ternary=True, lanes=4),
     _dot("16 lanes ternary x 8 bit, one 24-bit sum", 8, 2, 24, ternary=True),
     _dot("4 lanes int8, one 32-bit sum", 8, 8, 32, ternary=False, lanes=4),
     _dot("4 lanes int4, one 16-bit sum", 4, 4, 16, ternary=False, lanes=4),
-    _serial(
-        "16 lanes ternary x 1 bit, shifted sum",
-        1,
-        2,
-        ternary=True,
-        clocks=2,
-        table=(0.042, 0.637 / 16),
-    ),
+    _serial("16 lanes ternary x 1 bit, shifted sum", 1, 2, ternary=True, clocks=2,
+            table=(0.042, 0.637 / 16)),
     _serial("16 lanes 16 bit x 1 bit, shifted sum (Stripes)", 1, 16),
     _serial("16 lanes 1 x 1 bit, shifted sum (Loom)", 1, 1, clocks=8),
     _serial("16 lanes 2 x 1 bit, shifted sum (Loom)", 2, 1, clocks=4),
     _serial("16 lanes 4 x 1 bit, shifted sum (Loom)", 4, 1, clocks=2),
-    Unit(
-        "4 tables of 3 inputs of 16 bit, shifted sum (UNPU)",
-        "pe_lookup",
-        {"TABLES": 4, "ENTRY_BITS": 18, "SUM_BITS": 48},
-        12,
-        x_clocks=8,
-        shift_every=8,
-    ),
-    _serial(
-        "64 lanes AND-popcount, shifted sum (BISMO)",
-        1,
-        1,
-        lanes=64,
-        clocks=1,
-        table=(0.9324 / 64, 0.7412 / 64),
-    ),
+    Unit("4 tables of 3 inputs of 16 bit, shifted sum (UNPU)", "pe_lookup",
+         {"TABLES": 4, "ENTRY_BITS": 18, "SUM_BITS": 48}, 12, x_clocks=8, shift_every=8),
+    _serial("64 lanes AND-popcount, shifted sum (BISMO)", 1, 1, lanes=64, clocks=1,
+            table=(0.9324 / 64, 0.7412 / 64)),
 )
 
 
@@ -193,14 +122,11 @@ def synthesise(unit: Unit, library: Path, folder: Path, *, apart: bool) -> liber
     settings = " ".join(f"-set {name} {value}" for name, value in unit.parameters.items())
     sources = " ".join(str(RTL / f"{name}.sv") for name in (unit.module, "pe_accumulator"))
     script = [
-        f"read_verilog -sv {sources}",
-        f"chparam {settings} {unit.module}",
+        f"read_verilog -sv {sources}", f"chparam {settings} {unit.module}",
         f"synth {'' if apart else '-flatten '}-top {unit.module}",
         f"dfflibmap -liberty {library}",
         f"abc -liberty {library} -script {SCRIPT}",
-        *(["flatten"] if apart else []),
-        "opt_clean -purge",
-        f"write_json {folder / 'net.json'}",
+        *(["flatten"] if apart else []), "opt_clean -purge", f"write_json {folder / 'net.json'}",
     ]
     (folder / "run.ys").write_text("\n".join(script) + "\n")
     subprocess.run(["yosys", "-q", str(folder / "run.ys")], check=True, stdout=subprocess.DEVNULL)
@@ -214,12 +140,9 @@ def measured(unit: Unit, path: Path, library: liberty.Group, folder: Path) -> di
     netlists = (synthesise(unit, path, folder, apart=apart) for apart in (False, True))
     flat, parts = (liberty.measure(net, known, volts, stimulus(unit), 1) for net in netlists)
     return {
-        "lanes": unit.lanes,
-        "cells": flat.instances,
-        "um2": sum(flat.um2.values()),
-        "pj": sum(flat.pj.values()),
-        "area_shares": _shares(parts.um2),
-        "energy_shares": _shares(parts.pj),
+        "lanes": unit.lanes, "cells": flat.instances,
+        "um2": sum(flat.um2.values()), "pj": sum(flat.pj.values()),
+        "area_shares": _shares(parts.um2), "energy_shares": _shares(parts.pj),
     }
 
 
@@ -245,10 +168,8 @@ def ratios(units: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 def table(result: dict[str, Any]) -> str:
     """The ratios for people."""
-    lines = [
-        f"{'unit (a lane of it)':52}{'area':>8}{'in use':>8}{'off':>7}{'energy':>9}"
-        f"{'in use':>8}{'off':>7}   shares of energy"
-    ]
+    lines = [f"{'unit (a lane of it)':52}{'area':>8}{'in use':>8}{'off':>7}{'energy':>9}"
+             f"{'in use':>8}{'off':>7}   shares of energy"]
     for row in result["ratios"]:
         cells = f"{row['unit']:52}"
         for name in ("area", "energy"):
@@ -273,16 +194,12 @@ def main() -> None:
         sys.exit(f"yosys or {options.liberty} is missing: apt install yosys qflow-tech-osu018")
     library = liberty.read_liberty(options.liberty)
     with tempfile.TemporaryDirectory() as folder:
-        units = {
-            unit.name: measured(unit, options.liberty, library, Path(folder)) for unit in UNITS
-        }
+        units = {unit.name: measured(unit, options.liberty, library, Path(folder))
+                 for unit in UNITS}
     version = subprocess.run(["yosys", "-V"], capture_output=True, text=True, check=True).stdout
     result = {
-        "library": options.liberty.name,
-        "volts": float(library.attributes["nom_voltage"]),
-        "yosys": " ".join(version.split()[:2]),
-        "base": BASE,
-        "units": units,
+        "library": options.liberty.name, "volts": float(library.attributes["nom_voltage"]),
+        "yosys": " ".join(version.split()[:2]), "base": BASE, "units": units,
         "ratios": ratios(units),
     }
     print(table(result))

@@ -36,33 +36,21 @@ SKIPS = ("weights", "inputs", "both")
 def ternary_products(workload: Workload) -> list[Gemm]:
     """Layers whose weights are -1, 0, 1."""
     return [
-        layer
-        for layer in workload.layers
+        layer for layer in workload.layers
         if isinstance(layer, Gemm) and layer.weights.lo >= -1 and layer.weights.hi <= 1
     ]
 
 
 def problem(layer: Gemm) -> Problem:
     return Problem(
-        m=layer.m,
-        k=layer.k,
-        n=layer.n,
-        input_bits=layer.input.bits,
-        groups=layer.groups,
-        weight_bits=layer.weights.bits,
-        output_bits=layer.output.bits,
+        m=layer.m, k=layer.k, n=layer.n, input_bits=layer.input.bits, groups=layer.groups,
+        weight_bits=layer.weights.bits, output_bits=layer.output.bits,
     )
 
 
 def machine(size: tuple[int, int, int], skip: str, reach: int) -> Array:
-    return Array(
-        rows=size[0],
-        columns=size[1],
-        depth=size[2],
-        reach=reach,
-        skip=skip,
-        element=kind("ternary2-dot"),
-    )
+    return Array(rows=size[0], columns=size[1], depth=size[2], reach=reach, skip=skip,
+                 element=kind("ternary2-dot"))
 
 
 def check_slice(layer: Gemm, array: Array, positions: int, filters: int) -> int:
@@ -70,15 +58,14 @@ def check_slice(layer: Gemm, array: Array, positions: int, filters: int) -> int:
     X = unfolded_inputs(layer)[0, :positions].astype(np.int64)
     W = unfolded_weights(layer)[0, :, :filters].astype(np.int64)
     p = replace(problem(layer), m=len(X), n=W.shape[1], groups=1)
-    values, seen, unit = stepped_skipping.skipping(X.tolist(), W.tolist(), p, array, value_bits=1)
+    values, seen, unit = stepped_skipping.skipping(
+        X.tolist(), W.tolist(), p, array, value_bits=1
+    )
     if values != plain_product(X.tolist(), W.tolist()):
         raise AssertionError(f"{layer.name}: values of the stepped machine")
     found = exact(
         X[None] != 0 if array.skip != "weights" else None,
-        W[None] != 0 if array.skip != "inputs" else None,
-        p,
-        array,
-        1,
+        W[None] != 0 if array.skip != "inputs" else None, p, array, 1,
     )
     got = activity(p, array, found)
     same = replace(got, counts=replace(got.counts, skipped_macs=0)) == seen
@@ -91,16 +78,9 @@ def measure(layer: Gemm, array: Array, positions: int, filters: int) -> dict[str
     p = problem(layer)
     found, mean = skipped(layer, p, array), expected(layer, p, array)
     return {
-        "layer": layer.name,
-        "m": layer.m,
-        "k": layer.k,
-        "n": layer.n,
-        "skip": array.skip,
-        "reach": array.reach,
-        **found.as_dict(),
-        "expected_cycles": mean.compute_cycles,
-        "weight_zeros": layer.weights.zeros,
-        "input_zeros": layer.input.zeros,
+        "layer": layer.name, "m": layer.m, "k": layer.k, "n": layer.n, "skip": array.skip,
+        "reach": array.reach, **found.as_dict(), "expected_cycles": mean.compute_cycles,
+        "weight_zeros": layer.weights.zeros, "input_zeros": layer.input.zeros,
         "slice": [min(positions, layer.m), min(filters, layer.n)],
         "slice_cycles_stepped": check_slice(layer, array, positions, filters),
     }
@@ -124,24 +104,15 @@ def main() -> None:
     parser.add_argument("program", type=Path)
     parser.add_argument("codes", type=Path)
     parser.add_argument("--reach", type=int, nargs="+", default=[2, 4, 8, 16])
-    parser.add_argument(
-        "--array", type=int, nargs=3, default=[8, 8, 16], metavar=("ROWS", "COLUMNS", "LANES")
-    )
-    parser.add_argument(
-        "--slice",
-        type=int,
-        nargs=2,
-        default=[12, 12],
-        metavar=("M", "N"),
-        help="output positions and filters of the slice that is stepped",
-    )
+    parser.add_argument("--array", type=int, nargs=3, default=[8, 8, 16],
+                        metavar=("ROWS", "COLUMNS", "LANES"))
+    parser.add_argument("--slice", type=int, nargs=2, default=[12, 12], metavar=("M", "N"),
+                        help="output positions and filters of the slice that is stepped")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     workload = load(options.program, codes=options.codes)
-    print(
-        f"{'layer':<10}{'skip':<9}{'reach':>5}{'products':>10}{'dense':>10}{'exact':>10}"
-        f"{'gain':>7}{'balanced':>10}{'expected':>10}{'W bits':>8}{'slice':>9}"
-    )
+    print(f"{'layer':<10}{'skip':<9}{'reach':>5}{'products':>10}{'dense':>10}{'exact':>10}"
+          f"{'gain':>7}{'balanced':>10}{'expected':>10}{'W bits':>8}{'slice':>9}")
     results = []
     for layer in ternary_products(workload):
         for skip in SKIPS:
@@ -151,12 +122,8 @@ def main() -> None:
                 print(row(results[-1]))
                 sys.stdout.flush()
     if options.json is not None:
-        data = {
-            "program": workload.name,
-            "array": options.array,
-            "images": len(np.load(options.codes, mmap_mode="r")),
-            "layers": results,
-        }
+        data = {"program": workload.name, "array": options.array,
+                "images": len(np.load(options.codes, mmap_mode="r")), "layers": results}
         options.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 

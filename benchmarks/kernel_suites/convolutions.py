@@ -24,12 +24,8 @@ def run(shape: str, *, threads: int, seconds: float) -> list[dict[str, Any]]:
     """A row for each contender on the shape "C,H,k", times of one layer."""
     C, H, k = (int(n) for n in shape.split(","))
     return rows(
-        f"{k}x{k}, {C} channels, {H}x{H}",
-        C * C * k * k * H * H,
-        contenders(C, H, k, threads),
-        threads=threads,
-        seconds=seconds,
-        against=AGAINST,
+        f"{k}x{k}, {C} channels, {H}x{H}", C * C * k * k * H * H, contenders(C, H, k, threads),
+        threads=threads, seconds=seconds, against=AGAINST,
     )
 
 

@@ -30,11 +30,7 @@ def run(shape: str, *, threads: int, seconds: float) -> list[dict[str, Any]]:
     N, K, M = (int(n) for n in shape.split(","))
     where = f"{shape} ({K * M / 4e6:.1f} MB of trits, {K * M / 1e6:.1f} of bytes)"
     return rows(
-        where,
-        N * K * M,
-        contenders(N, K, M, threads),
-        threads=threads,
-        seconds=seconds,
+        where, N * K * M, contenders(N, K, M, threads), threads=threads, seconds=seconds,
         against=AGAINST,
     )
 

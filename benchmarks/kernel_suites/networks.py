@@ -37,11 +37,7 @@ def measure(shape: str, *, threads: int, seconds: float) -> list[dict[str, Any]]
         Contender(name="plan", run=lambda: plan(x), packing=True, ours=True),
     ]
     return rows(
-        f"ResNet-18, {shape}x{shape}",
-        macs,
-        contenders,
-        threads=threads,
-        seconds=seconds,
+        f"ResNet-18, {shape}x{shape}", macs, contenders, threads=threads, seconds=seconds,
         against=AGAINST,
     )
 
@@ -88,8 +84,7 @@ def _pooled(op: Any, sources: list[str]) -> dict[str, Any]:
 def _bytes(program: Program, x: Any, threads: int) -> runtime.Session:
     """Codes are unsigned bytes with zero at 0 behind a rectifier, else at 128."""
     held: dict[str, Any] = {
-        "one": np.array(np.float32(1)),
-        "at0": np.array(np.uint8(0)),
+        "one": np.array(np.float32(1)), "at0": np.array(np.uint8(0)),
         "at128": np.array(np.uint8(128)),
     }
     readers = {i: n for n in program.nodes for i in n.inputs}
@@ -102,8 +97,7 @@ def _bytes(program: Program, x: Any, threads: int) -> runtime.Session:
             w = program.constants[node.inputs[1]].array
             zeros[y] = "at0" if name in readers and _rectified(program, readers[name]) else "at128"
             held |= {
-                f"{y}.w": w.astype(np.int8),
-                f"{y}.s": np.ones(len(w), np.float32),
+                f"{y}.w": w.astype(np.int8), f"{y}.s": np.ones(len(w), np.float32),
                 f"{y}.z": np.zeros(len(w), np.int8),
                 f"{y}.y": np.array(np.float32(np.prod(w.shape[1:]) ** 0.5)),
             }

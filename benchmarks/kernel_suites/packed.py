@@ -35,14 +35,7 @@ def sums(x: Any, w: Any) -> Contender:
 
     def run() -> None:
         popcount.convolve_sums(
-            words,
-            windows,
-            0,
-            len(windows),
-            matrix.offsets,
-            matrix.first,
-            matrix.weights,
-            held,
+            words, windows, 0, len(windows), matrix.offsets, matrix.first, matrix.weights, held,
             rows,
         )
 
@@ -71,18 +64,8 @@ def _layer(op: Conv, x: Any, w: Any, levels: Any) -> Any:
 
     def run() -> None:
         popcount.convolve_codes(
-            words,
-            windows,
-            0,
-            len(windows),
-            matrix.offsets,
-            matrix.first,
-            matrix.weights,
-            thresholds,
-            flips,
-            2,
-            out,
-            places,
+            words, windows, 0, len(windows), matrix.offsets, matrix.first, matrix.weights,
+            thresholds, flips, 2, out, places,
         )
 
     run()

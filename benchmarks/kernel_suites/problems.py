@@ -51,11 +51,7 @@ def program(op: Conv, x: TensorType, w: NDArray[Any], *, shift: int | None = Non
         ))  # fmt: skip
         held |= {"m": constant(np.ones(len(w), int)), "s": constant(np.full(len(w), shift))}
     return Program(
-        name="problem",
-        input="x",
-        input_type=x,
-        nodes=tuple(nodes),
-        constants=held,
+        name="problem", input="x", input_type=x, nodes=tuple(nodes), constants=held,
         output=nodes[-1].name,
     )
 
@@ -129,3 +125,5 @@ def matrix_program(x: NDArray[Any], w: NDArray[Any], bits: int) -> tuple[Program
     shape = TensorType(type=kind, shape=(x.shape[1], 1, 1))
     made = program(Conv(), shape, np.ascontiguousarray(w.T)[:, :, None, None])
     return made, np.ascontiguousarray(x[:, :, None, None])
+
+

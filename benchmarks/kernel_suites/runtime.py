@@ -23,18 +23,11 @@ class Session:
     """A model with one input x and one output y, bound to arrays."""
 
     def __init__(
-        self,
-        nodes: list[Any],
-        constants: dict[str, NDArray[Any]],
-        x: NDArray[Any],
-        y_shape: tuple[int, ...],
-        y_dtype: Any,
-        *,
-        threads: int,
+        self, nodes: list[Any], constants: dict[str, NDArray[Any]], x: NDArray[Any],
+        y_shape: tuple[int, ...], y_dtype: Any, *, threads: int,
     ) -> None:
         graph = helper.make_graph(
-            nodes,
-            "benchmark",
+            nodes, "benchmark",
             [helper.make_tensor_value_info("x", _TYPES[x.dtype], x.shape)],
             [helper.make_tensor_value_info("y", _TYPES[np.dtype(y_dtype)], y_shape)],
             [numpy_helper.from_array(value, name) for name, value in constants.items()],
@@ -75,16 +68,15 @@ def matmul_integer(x: NDArray[Any], w: NDArray[Any], *, threads: int) -> Session
     return Session(nodes, {"w": w}, x, (len(x), w.shape[1]), np.int32, threads=threads)
 
 
-def matmul_quantized(x: NDArray[Any], w: NDArray[Any], shift: int, *, threads: int) -> Session:
+def matmul_quantized(
+    x: NDArray[Any], w: NDArray[Any], shift: int, *, threads: int
+) -> Session:
     """x (N, K) uint8 @ w (K, M) int8, times 2**-shift, rounded to uint8."""
     one, zero = np.float32(1), np.uint8(0)
     constants = {
-        "w": w,
-        "one": np.array(one),
-        "zero": np.array(zero),
+        "w": w, "one": np.array(one), "zero": np.array(zero),
         "step": np.array(np.float32(2.0**shift)),
-        "w_step": np.ones(w.shape[1], np.float32),
-        "w_zero": np.zeros(w.shape[1], np.int8),
+        "w_step": np.ones(w.shape[1], np.float32), "w_zero": np.zeros(w.shape[1], np.int8),
     }
     names = ["x", "one", "zero", "w", "w_step", "w_zero", "step", "zero"]
     nodes = [helper.make_node("QLinearMatMul", names, ["y"])]
@@ -101,8 +93,7 @@ def matmul_two_bits(x: NDArray[Any], w: NDArray[Any], *, threads: int) -> Sessio
     for i in range(4):
         packed |= codes[:, i::4] << np.uint8(2 * i)
     constants = {
-        "w": packed.reshape(M, blocks, 32),
-        "scales": np.ones((M, blocks), np.float32),
+        "w": packed.reshape(M, blocks, 32), "scales": np.ones((M, blocks), np.float32),
     }
     nodes = [helper.make_node(
         "MatMulNBits", ["x", "w", "scales"], ["y"], domain="com.microsoft",
@@ -112,11 +103,8 @@ def matmul_two_bits(x: NDArray[Any], w: NDArray[Any], *, threads: int) -> Sessio
 
 
 def convolutions_float(
-    x: NDArray[Any],
-    layers: list[tuple[NDArray[Any], dict[str, Any]]],
-    y_shape: tuple[int, ...],
-    *,
-    threads: int,
+    x: NDArray[Any], layers: list[tuple[NDArray[Any], dict[str, Any]]],
+    y_shape: tuple[int, ...], *, threads: int,
 ) -> Session:
     """Conv after Conv on x (1, C, H, W): weights and attributes of each."""
     nodes, constants = [], {}
@@ -127,21 +115,15 @@ def convolutions_float(
 
 
 def convolutions_integer(
-    x: NDArray[Any],
-    layers: list[tuple[NDArray[Any], dict[str, Any]]],
-    shifts: list[int],
-    y_shape: tuple[int, ...],
-    *,
-    threads: int,
+    x: NDArray[Any], layers: list[tuple[NDArray[Any], dict[str, Any]]], shifts: list[int],
+    y_shape: tuple[int, ...], *, threads: int,
 ) -> Session:
     """QLinearConv after QLinearConv, a scale for each channel: times 2**-shift, to uint8."""
     constants = {"zero": np.array(np.uint8(0)), "one": np.array(np.float32(1))}
     nodes = []
     for i, ((w, attributes), shift) in enumerate(zip(layers, shifts, strict=True)):
         constants |= {
-            f"w{i}": w,
-            f"s{i}": np.ones(len(w), np.float32),
-            f"z{i}": np.zeros(len(w), np.int8),
+            f"w{i}": w, f"s{i}": np.ones(len(w), np.float32), f"z{i}": np.zeros(len(w), np.int8),
             f"y{i}": np.array(np.float32(2.0**shift)),
         }
         # Codes are multiplied by one on the way in, so the step of the sums is that of the codes.
@@ -150,7 +132,9 @@ def convolutions_integer(
     return Session(nodes, constants, x, y_shape, np.uint8, threads=threads)
 
 
-def _node(kind: str, i: int, count: int, operands: list[str], attributes: dict[str, Any]) -> Any:
+def _node(
+    kind: str, i: int, count: int, operands: list[str], attributes: dict[str, Any]
+) -> Any:
     source, result = "x" if i == 0 else f"v{i}", "y" if i == count - 1 else f"v{i + 1}"
     return helper.make_node(kind, [source, *operands], [result], **attributes)
 
@@ -159,8 +143,8 @@ def attributes(op: Any) -> dict[str, Any]:
     """The attributes of a refnet Conv as ONNX names them."""
     (top, bottom), (left, right) = op.padding
     return {
-        "strides": list(op.stride),
-        "dilations": list(op.dilation),
-        "group": op.groups,
+        "strides": list(op.stride), "dilations": list(op.dilation), "group": op.groups,
         "pads": [top, left, bottom, right],
     }
+
+

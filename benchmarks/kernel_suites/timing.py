@@ -55,12 +55,7 @@ def measured(contenders: list[Contender], *, threads: int, seconds: float) -> di
 
 
 def rows(
-    problem: str,
-    macs: int,
-    contenders: list[Contender],
-    *,
-    threads: int,
-    seconds: float,
+    problem: str, macs: int, contenders: list[Contender], *, threads: int, seconds: float,
     against: dict[str, tuple[str, ...]],
 ) -> list[dict[str, Any]]:
     """A row for each contender of a problem of ``macs`` multiply-accumulates.
@@ -73,8 +68,7 @@ def rows(
         median, least = times[c.name]["median_ms"], times[c.name]["least_ms"]
         ratios = {
             column: round(min(times[n]["median_ms"] for n in names if n in times) / median, 2)
-            for column, names in against.items()
-            if any(n in times for n in names)
+            for column, names in against.items() if any(n in times for n in names)
         }
         found.append({
             "problem": problem, "contender": ("* " if c.ours else "") + c.name,

@@ -28,7 +28,9 @@ def run() -> list[dict[str, Any]]:
     """A row for each of PARTS: wall and CPU seconds, and the relative error of the codes."""
     rng = np.random.default_rng(0)
     small = toy_layer(noise=0.3, inputs=8, samples=20, filters=2, rng=rng)
-    X, Z, W, steps = toy_layer(noise=0.3, inputs=INPUTS, samples=SAMPLES, filters=FILTERS, rng=rng)
+    X, Z, W, steps = toy_layer(
+        noise=0.3, inputs=INPUTS, samples=SAMPLES, filters=FILTERS, rng=rng
+    )
     y = steps(Z)
     rows = []
     for name, schedule in PARTS.items():

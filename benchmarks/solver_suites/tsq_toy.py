@@ -47,10 +47,7 @@ def code_errors(
 ) -> dict[str, float]:
     """The relative error of the codes for each of VARIANTS; symmetric without ``noise``."""
     X, Z, W, steps = toy_layer(
-        noise=noise,
-        inputs=inputs,
-        samples=samples,
-        filters=filters,
+        noise=noise, inputs=inputs, samples=samples, filters=filters,
         rng=np.random.default_rng(seed),
     )
     y = steps(Z)
