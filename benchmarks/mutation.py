@@ -44,13 +44,17 @@ MEMORY = 6 * 2**30
 _PROGRAM = ("types", "arith", "op", "window", "operators", "pooling", "packing", "program", "files")
 #: Module and the tests that speak of it, those that speak most of it first.
 TARGETS: dict[str, tuple[str, ...]] = {
-    **{f"refnet.program.{name}": (f"test_program_{name}.py", "test_program_refusals.py",
+    **{f"refnet.program.{name}": ("test_quant_survivors.py", f"test_program_{name}.py",
+                                  "test_program_refusals.py",
                                   "test_program_operators.py", "test_program_*.py",
                                   "test_vectors_golden.py")
        for name in _PROGRAM},
-    "refnet.quant.ternary": ("test_quant_ternary.py", "test_quant_weights.py"),
-    "refnet.quant.halfwave": ("test_quant_halfwave.py", "test_quant_activations.py"),
-    "refnet.quant.staircase": ("test_quant_activations.py", "test_quant_halfwave.py",
+    "refnet.quant.ternary": ("test_quant_survivors.py", "test_quant_ternary.py",
+                             "test_quant_weights.py"),
+    "refnet.quant.halfwave": ("test_quant_survivors.py", "test_quant_halfwave.py",
+                              "test_quant_activations.py"),
+    "refnet.quant.staircase": ("test_quant_survivors.py", "test_quant_activations.py",
+                               "test_quant_halfwave.py",
                                "test_quant_lloyd.py"),
     "refnet.methods.ternary_ls": ("test_methods_ternary_ls.py", "test_methods_descent.py"),
 }  # fmt: skip
