@@ -151,11 +151,9 @@ def convolve(
             for q in range(PIXELS):
                 pixels[q] = x.ctypes.data + windows[tile + min(q, count - 1)]
             for group in range(low, min(low + share, weights.shape[0])):
-                look_up(
-                    pixels.ctypes.data, first[group], offsets.ctypes.data,
-                    weights[group].ctypes.data, steps, tables.ctypes.data, room.ctypes.data,
-                    sums.ctypes.data,
-                )
+                look_up(pixels.ctypes.data, first[group], offsets.ctypes.data,
+                        weights[group].ctypes.data, steps, tables.ctypes.data, room.ctypes.data,
+                        sums.ctypes.data)
                 lanes = len(constant) - FILTERS * group
                 for i in range(min(_PARTS, lanes // LANES) * count):
                     q, block = i % count, _PARTS * group + i // count
@@ -171,14 +169,11 @@ def convolve(
                         rescale(here, scaling[block].ctypes.data, ranges[0], ranges[1], y)
                     elif len(rows):
                         # No bounds: the sum may wrap and be right, as the constant may.
-                        add_saturated(
-                            here, constant.ctypes.data + 4 * LANES * block, _LOWEST, _HIGHEST, y
-                        )
+                        add_saturated(here, constant.ctypes.data + 4 * LANES * block,
+                                      _LOWEST, _HIGHEST, y)
                     if bits:
-                        _pack_code(
-                            y, thresholds[block].ctypes.data, flips[block], bits,
-                            out.ctypes.data + places[tile + q] + LANES // 2 * block,
-                        )
+                        _pack_code(y, thresholds[block].ctypes.data, flips[block], bits,
+                                   out.ctypes.data + places[tile + q] + LANES // 2 * block)
 
 
 @compiled
