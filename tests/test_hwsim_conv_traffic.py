@@ -103,11 +103,11 @@ class Half:
                     self.kept.add(word)
 
 
-def sweep(layer, steps, half, by_window, rule):
+def sweep(layer, steps, half, by_window, most):
     """One sweep over X; ``steps`` are lists of (position, step of the product).
 
     Whatever is used in several steps waits in the half in use, if it is not kept. What then is the
-    least room is never more than the ``rule`` says, and there is that much.
+    least room is never more than ``most``, and there is that much.
     """
     pairs = [pair for step in steps for pair in step]
     if by_window:
@@ -117,7 +117,7 @@ def sweep(layer, steps, half, by_window, rule):
         half.pass_by([*touched, *whole_map(layer)])
     least = least_room(layer, steps, half, by_window)
     assert least <= half.room
-    assert by_window or least <= rule
+    assert by_window or least <= most
 
 
 def least_room(layer, steps, half, by_window):
@@ -166,10 +166,19 @@ class Loop:
         w = layer.window
         stored = w.batch * w.channels * w.height * w.width
         self.rule = waits(layer, a, loops)
+        self.inputs_stay = loops.order == "inputs-stay"
         self.by_window = self.rule > self.X.room or layer.m * layer.k < stored
 
     def sweep(self, steps):
-        sweep(self.layer, steps, self.X, self.by_window, self.rule)
+        """No more has to wait than the rule says, or than what stays for the next columns of W.
+
+        That is the block [7.4.3], [7.4.4], or one fold of rows where W stays and results do.
+        """
+        w, most = self.layer.window, self.rule
+        fold = self.a.rows if self.a.dataflow == "os" else 0
+        if stays := min(max(self.loops.tile_m if self.inputs_stay else 0, fold), self.layer.m):
+            most = max(most, touched(w, stays) * w.channels)
+        sweep(self.layer, steps, self.X, self.by_window, most)
 
     def os_inputs_stay(self):
         steps = []
