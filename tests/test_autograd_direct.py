@@ -72,7 +72,8 @@ def test_infinities_behind_a_row_stay_where_they_are() -> None:
     x[0, 0, 1, 0] = np.inf
     w = np.ones((1, 1, 3, 3), dtype=np.float32)
     window = convolution._window(x, w, 1, 1, 1)
-    y = direct.correlate(x, w, window)
+    with np.errstate(invalid="ignore"):  # filters of zeros fill the block, and are dropped
+        y = direct.correlate(x, w, window)
     assert np.array_equal(np.isinf(y[0, 0]), np.isin(np.arange(12), [0, 1]) & np.array(
         [[True], [True], [True], [False]]))
 
