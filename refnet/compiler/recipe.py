@@ -140,13 +140,13 @@ RECIPES: dict[tuple[str, str], Recipe] = {
         codes=Stage(epochs=8, flip=True), tune=Stage(epochs=8, flip=True), taught=True,
     ),
     ("cifar10", "vgg"): Recipe(
-        network="vgg", filters=(16, 32, 64),
+        network="vgg", filters=(32, 64, 128),
         real=Stage(
-            epochs=15, lr=0.1, optimizer="sgd", weight_decay=5e-4, schedule="linear", warmup=0.05,
+            epochs=12, lr=0.1, optimizer="sgd", weight_decay=5e-4, schedule="linear", warmup=0.05,
             flip=True, shift=4,
         ),
-        codes=Stage(epochs=8, flip=True, shift=4), tune=Stage(epochs=8, flip=True, shift=4),
-        taught=True,
+        codes=Stage(epochs=8, flip=True, shift=4),
+        tune=Stage(epochs=12, lr=1e-3, flip=True, shift=4), taught=True,
     ),
 }
 DEFAULT_FILTERS = {"convnet": (16, 48, 64), "lenet": (32, 64)}
