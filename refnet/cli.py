@@ -122,6 +122,7 @@ def _add_compile(commands: Any) -> None:
     _add_training(parser)
     parser.add_argument("--code-epochs", type=int, metavar="N", help="epochs with quantized codes")
     parser.add_argument("--tune-epochs", type=int, metavar="N", help="epochs of fine-tuning")
+    parser.add_argument("--tune-lr", type=float, metavar="X", help="peak learning rate of it")
     parser.add_argument(
         "--hold-codes", action="store_true",
         help="fine-tune scales and batch norms only, not the weight codes",
@@ -190,10 +191,13 @@ def _recipe(options: argparse.Namespace, data: Dataset) -> Any:
     recipe = recipe_for(data.name, options.network)
     if options.filters is not None:
         recipe = replace(recipe, filters=options.filters)
-    for stage, option in (("real", "epochs"), ("codes", "code_epochs"), ("tune", "tune_epochs")):
-        epochs = getattr(options, option, None)
-        if epochs is not None:
-            changed = replace(getattr(recipe, stage), epochs=epochs)
+    for stage, field, option in (
+        ("real", "epochs", "epochs"), ("codes", "epochs", "code_epochs"),
+        ("tune", "epochs", "tune_epochs"), ("tune", "lr", "tune_lr"),
+    ):
+        value = getattr(options, option, None)
+        if value is not None:
+            changed = replace(getattr(recipe, stage), **{field: value})
             recipe = replace(recipe, **{stage: changed})
     return replace(recipe, hold_codes=getattr(options, "hold_codes", False))
 

@@ -15,8 +15,8 @@ from refnet.nn.models import small_convnet
 from refnet.program import TERNARY, Add, Node, Program, TensorType, save
 
 FAST = [
-    "--epochs", "1", "--code-epochs", "1", "--tune-epochs", "1", "--filters", "4,4,4", "--quiet",
-    "--arch", "edge-16x16-os",
+    "--epochs", "1", "--code-epochs", "1", "--tune-epochs", "1", "--tune-lr", "1e-3",
+    "--filters", "4,4,4", "--quiet", "--arch", "edge-16x16-os",
 ]
 
 
@@ -98,6 +98,8 @@ def test_bad_input_of_compile_is_one_line_and_leaves_nothing(small_data, tmp_pat
         "filters": [*data, "--filters", "3"],
         "--epochs": [*data, "--epochs", "many"],
         "at least 0": [*data, "--epochs", "-1"],
+        "lr=0.0 must be positive": [*data, "--tune-lr", "0"],
+        "lr=nan must be positive": [*data, "--tune-lr", "nan"],
     }
     before = sorted(tmp_path.iterdir())
     for named, arguments in cases.items():

@@ -106,7 +106,7 @@ def test_the_list_names_every_clause(capsys):
     code, out, _ = laws(capsys, "--list")
     assert code == 0
     assert out.startswith("[8.1.1] codes: Every code is an integer")
-    assert len(out.splitlines()) == 43
+    assert len(out.splitlines()) == 44
 
 
 @pytest.mark.parametrize(

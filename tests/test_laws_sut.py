@@ -132,3 +132,26 @@ def test_gradients_take_g_or_are_factors_of_it(grad):
     bound = Bound(QuantizerUnderTest(plain, scale=2.0, grad=grad), Params())
     x, g = np.zeros(3), np.array([1.0, -2.0, 3.0])
     assert np.array_equal(bound.gradient(x, g), g)
+
+
+@pytest.mark.parametrize(
+    ("types", "rule"),
+    [
+        ((-8, 7), "rule two ranges"),
+        (((0, 3),), "rule two ranges"),
+        (((0, 3), [-1, 1]), "codes with gaps"),
+        (((0, 2**31 - 1), (-1, 2)), "a product is 4294967294"),
+    ],
+)
+def test_codes_of_a_dot_product_that_do_not_fit(types, rule):
+    with pytest.raises(ValueError, match=f"dot_types .*{rule}"):
+        QuantizerUnderTest(dot=np.dot, dot_types=types)
+
+
+@pytest.mark.parametrize("types", [((0, 3), (-1, 1)), ((-(2**15), 2**15 - 1),) * 2, ((0, 1),) * 2])
+def test_right_sums_of_any_codes_pass(types):
+    q = QuantizerUnderTest(
+        dot=lambda x, w: (x.astype(np.int64) @ w.astype(np.int64).T).astype(np.int32),
+        dot_types=types,
+    )
+    assert run_laws(q, max_examples=30).passed == ("dot_exact",)

@@ -64,6 +64,17 @@ WRONG = {
     "binary32 sums": QuantizerUnderTest(
         reconstruct=lambda X, d, Y: (np.float32(X) * np.float32(d)) @ np.float32(Y).T
     ),
+    "binary32 sums of products": QuantizerUnderTest(
+        dot=lambda x, w: (np.float32(x) @ np.float32(w).T).astype(np.int64),
+        dot_types=((-128, 127), range(-128, 128)),
+    ),
+    "16-bit sums of products": QuantizerUnderTest(
+        dot=lambda x, w: (np.int16(x) @ np.int16(w).T), dot_types=((0, 15), (-7, 7)),
+    ),
+    "24-bit sums of products": QuantizerUnderTest(
+        dot=lambda x, w: ((np.int64(x) @ np.int64(w).T + 2**23) & (2**24 - 1)) - 2**23,
+        dot_types=((0, 255), (-1, 1)),
+    ),
     "transposed": QuantizerUnderTest(
         lambda x: np.ascontiguousarray(np.rint(np.clip(wide(x), -8, 7)).T).reshape(np.shape(x)),
         levels=(-8, 7),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -56,6 +57,8 @@ class Stage:
     def __post_init__(self) -> None:
         if self.epochs < 0:
             raise ValueError(f"Stage: epochs={self.epochs} must be at least 0")
+        if not 0 < self.lr < math.inf:
+            raise ValueError(f"Stage: lr={self.lr} must be positive and finite")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"Stage: warmup={self.warmup} must be in [0, 1)")
         for field, table in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):

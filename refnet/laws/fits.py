@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -13,6 +14,7 @@ from refnet.laws.case import Case, Counterexample
 from refnet.laws.elementary import Verdict
 
 Vector = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 def _fit(bound: Bound, w: Vector) -> tuple[NDArray[np.int64], float]:
@@ -83,17 +85,32 @@ def fit_mean(bound: Bound, case: Case) -> Verdict:
 
 def fit_optimal(bound: Bound, case: Case) -> Verdict:
     """No ternary codes have a smaller squared error, tried one by one on short integer vectors."""
+    return _against_every(bound, case, lambda gained, sizes: gained > 0, "is better")
+
+
+def fit_smallest(bound: Bound, case: Case) -> Verdict:
+    """Of ternary codes with one squared error those that keep fewest, tried one by one."""
+    return _against_every(
+        bound, case, lambda gained, sizes: (gained == 0) & (sizes < 0), "keeps less at no cost"
+    )
+
+
+def _against_every(
+    bound: Bound, case: Case, beats: Callable[[Integers, Integers], NDArray[np.bool_]], why: str
+) -> Verdict:
+    """Whether codes beat those of ``fit``, by what they gain over them and keep more than them."""
     w: Vector = np.rint(case.arrays["w"][:7] * 4)
     codes, alpha = _fit(bound, w)
     every = np.array(list(product((-1, 0, 1), repeat=len(w))), dtype=np.int64)
+    every = every[every.any(axis=1)]
     along, kept = every @ w.astype(np.int64), np.abs(every).sum(axis=1)
     # The gain of codes c is (w c)^2 / (c c); two of them compare as integers crosswise.
     mine, count = int(codes @ w.astype(np.int64)), int(np.abs(codes).sum())
-    better = along**2 * max(count, 1) > mine**2 * kept
-    if not (better & (kept > 0)).any():
+    found = beats(along**2 * max(count, 1) - mine**2 * kept, kept - count)
+    if not found.any():
         return w.size
-    best = every[int(np.flatnonzero(better)[0])]
-    detail = f"{_shown(w, codes, alpha)}; {best.tolist()} is better"
+    best = every[int(np.flatnonzero(found)[0])]
+    detail = f"{_shown(w, codes, alpha)}; {best.tolist()} {why}"
     return Counterexample(detail=detail, case=case)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from refnet.laws.bench import SEEDS, Bench
 from refnet.laws.case import Case
 from refnet.laws.strategies import near_tie, ternary_matrices
-from refnet.program import IntType
+from refnet.program.types import ACCUMULATOR_BOUND
 
 
 def code_rows(bench: Bench) -> tuple[list[Case], st.SearchStrategy[Case]]:
@@ -59,7 +59,7 @@ def accumulators(bench: Bench) -> tuple[list[Case], st.SearchStrategy[Case]]:
 def code_matrices(bench: Bench) -> tuple[list[Case], st.SearchStrategy[Case]]:
     """Codes (M, K) and (F, K): sums as large as the types allow, and random ones."""
     assert bench.q.dot_types is not None
-    x_type, w_type = (IntType(lo=k.lo, hi=k.hi) for k in bench.q.dot_types)
+    x_type, w_type = bench.q.dot_types
 
     def of(x: Any, w: Any) -> Case:
         return Case(arrays={"x_codes": x.astype(x_type.dtype), "w_codes": w.astype(w_type.dtype)})
@@ -71,13 +71,25 @@ def code_matrices(bench: Bench) -> tuple[list[Case], st.SearchStrategy[Case]]:
             w = rng.integers(w_type.lo, w_type.hi + 1, size=w.shape)
         return of(x, w)
 
+    def extreme(count: int, x: int, w: int) -> Case:
+        """All codes at their ends; in the second rows the last one is not: no round sums."""
+        xs, ws = np.full((2, count), x), np.full((2, count), w)
+        xs[1, -1] += 1 if x == x_type.lo else -1
+        ws[1, -1] += 1 if w == w_type.lo else -1
+        return of(xs, ws)
+
+    # Sums within the bound of accumulators [1.3.1]: what more of them give is not specified.
+    most = ACCUMULATOR_BOUND // max(
+        abs(x * w) for x in (x_type.lo, x_type.hi) for w in (w_type.lo, w_type.hi)
+    )
+    counts = {min(count, most) for count in (1, 2, 9, 65, 4608, 40000)}
     first = [
-        of(np.full((1, count), x), np.full((1, count), w))
-        for count in (1, 2, 9, 65, 4608, 40000)
+        extreme(count, x, w)
+        for count in sorted(counts)
         for x in (x_type.lo, x_type.hi)
         for w in (w_type.lo, w_type.hi)
     ]
-    drawn = st.integers(1, 40).flatmap(
+    drawn = st.integers(1, min(most, 40)).flatmap(
         lambda count: st.builds(case, st.just(count), ternary_matrices(3, count), SEEDS)
     )
     return first, drawn

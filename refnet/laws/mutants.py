@@ -51,7 +51,9 @@ RIGHT: dict[str, QuantizerUnderTest] = {
     ),
     "fit": QuantizerUnderTest(
         fit=integers.fit_right, name="fit",
-        claims=("fit_ternary", "fit_scale", "fit_order", "fit_mean", "fit_optimal"),
+        claims=(
+            "fit_ternary", "fit_scale", "fit_order", "fit_mean", "fit_optimal", "fit_smallest",
+        ),
     ),
 }
 

@@ -220,4 +220,18 @@ def fit_eps(w: Array) -> tuple[Array, float]:
     return codes, alpha + 1e-8
 
 
-FITS = (fit_mean_of_all, fit_rule_of_thumb, fit_signed_threshold, fit_cuts_groups, fit_eps)
+def fit_largest_support(w: Array) -> tuple[Array, float]:
+    """Of supports with one error the largest."""
+    size = np.sort(np.abs(w))[::-1]
+    if not size.any():
+        return np.zeros(len(w), dtype=np.int8), 0.0
+    gains = np.cumsum(size) ** 2 / np.arange(1, len(w) + 1)
+    count = len(w) - int(gains[::-1].argmax())
+    kept = np.abs(w) >= size[count - 1]
+    return (np.sign(w) * kept).astype(np.int8), float(np.abs(w[kept]).mean())
+
+
+FITS = (
+    fit_mean_of_all, fit_rule_of_thumb, fit_signed_threshold, fit_cuts_groups, fit_eps,
+    fit_largest_support,
+)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refnet.laws.grid import DIVISIONS, TIES
+from refnet.program.types import ACCUMULATOR_BOUND, IntType
 
 #: Parameters that a function may take behind its first argument; the suite then draws them.
 PARAMETERS = ("scale", "zero_point")
@@ -133,7 +134,7 @@ class QuantizerUnderTest:
       ``inclusive``: one of ``INCLUSIVE``.
     * ``pack(codes)``, ``unpack(bytes, count)`` and ``packing``, one of ``PACKINGS``.
     * ``requantize(acc, mult, shift)``: [3.2.2] into ``levels``. ``dot(x, w)``: codes (M, K) and
-      (F, K) to accumulators (M, F), of the types ``dot_types``.
+      (F, K) to accumulators (M, F); ``dot_types``: the codes of x and those of w, as ``levels``.
     * ``fit(w)``: ternary codes and their scale. ``factorize(W, k)``: (X, d, Y) with ternary X
       (m, k), Y (n, k) and d (k,). ``reconstruct(X, d, Y)``: X diag(d) Y^T of integers.
 
@@ -178,6 +179,8 @@ class QuantizerUnderTest:
         _check_choices(self)
         if self.levels is not None:
             object.__setattr__(self, "levels", levels_of(self.levels))
+        if self.dot_types is not None:
+            object.__setattr__(self, "dot_types", _dot_types(self.dot_types))
         _check_numbers(self)
         for what in ("claims", "disclaims"):
             names = getattr(self, what)
@@ -203,6 +206,23 @@ class QuantizerUnderTest:
     def float_types(self) -> tuple[np.dtype[Any], ...]:
         """``dtypes`` as NumPy knows them, the narrowest first."""
         return tuple(sorted((np.dtype(d) for d in self.dtypes), key=lambda d: d.itemsize))
+
+
+def _dot_types(given: Any) -> tuple[IntType, IntType]:
+    """The types of x and w of a dot product, from two of what :func:`levels_of` takes."""
+    rule = "rule two ranges of codes, those of x and those of w"
+    try:
+        x, w = (levels_of(levels) for levels in given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"dot_types {given!r:.60}: {rule}") from error
+    if isinstance(x, Codes) or isinstance(w, Codes):
+        raise ValueError(f"dot_types {given!r:.60}: codes with gaps, {rule}")
+    product = max(abs(a * b) for a in (x[0], x[-1]) for b in (w[0], w[-1]))
+    if product > ACCUMULATOR_BOUND:
+        raise ValueError(
+            f"dot_types {given!r:.60}: a product is {product}, rule at most {ACCUMULATOR_BOUND}"
+        )
+    return IntType(lo=x[0], hi=x[-1]), IntType(lo=w[0], hi=w[-1])
 
 
 def _functions(q: QuantizerUnderTest) -> tuple[Callable[..., Any] | None, ...]:

@@ -208,5 +208,9 @@ LAWS: tuple[Law, ...] = (
         clause="8.6.9", check=fits.reconstruct_exact, needs=("reconstruct",),
         cases=numbers.integer_factors, reaches="floating-point sums where integers are meant",
     ),
+    Law(
+        clause="8.6.10", check=fits.fit_smallest, needs=("fit",), cases=numbers.weight_vectors,
+        implied=by_name, reaches="the last of equal maxima where the first is promised",
+    ),
 )
 NAMES = tuple(law.name for law in LAWS)
