@@ -138,15 +138,18 @@ def main() -> None:
     )
     options = parser.parse_args()
     semidiscrete(np.eye(3), 2)  # compile before the clock runs
-    target = RESULTS / "factorization.json"
-    found: Row = json.loads(target.read_text()) if target.exists() else {}
-    found["machine"] = machine()
-    print(found["machine"])
     for name in options.suite or SUITES:
-        found[name] = SUITES[name](options)
-        print(f"\n{name}\n{table(found[name])}", flush=True)
+        found = {"machine": machine(), "rows": SUITES[name](options)}
+        print(f"\n{name}, {found['machine']}\n{table(found['rows'])}", flush=True)
+        keep(name, found)
+
+
+def keep(suite: str, found: Row) -> None:
+    """Write a suite beside those of earlier runs, which may be of another machine."""
+    target = RESULTS / "factorization.json"
+    held: Row = json.loads(target.read_text()) if target.exists() else {}
     RESULTS.mkdir(exist_ok=True)
-    target.write_text(json.dumps(found, indent=2) + "\n")
+    target.write_text(json.dumps({**held, suite: found}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -150,9 +150,22 @@ def test_held_codes_get_no_gradient_and_everything_else_does():
     held = hold_codes(insert_batch_norm(net, x)).train()
     held(Tensor(x)).sum().backward()
     layers = [layer for _, layer in held.walk() if isinstance(layer, QuantConv2d | QuantLinear)]
+    norms = [layer for _, layer in held.walk() if isinstance(layer, BatchNorm2d)]
     assert all(layer.latent.grad is None for layer in layers)
-    assert all(layer.scale.grad is not None for layer in layers)
+    assert layers[-1].scale.grad is not None
+    assert all(bn.weight.grad is not None and bn.bias.grad is not None for bn in norms)
     assert net[1].latent.requires_grad
+
+
+def test_training_leaves_a_scale_alone_behind_which_a_batch_norm_stands():
+    rng = np.random.default_rng(6)
+    tuned = insert_batch_norm(network(rng), rng.uniform(size=(8, 2, 4, 4)))
+    *layers, last = [m for _, m in tuned.walk() if isinstance(m, QuantConv2d | QuantLinear)]
+    assert [layer.scale.requires_grad for layer in layers] == [False] * 4
+    assert last.scale.requires_grad
+    # Then the scale has what the batch norm learnt.
+    absorbed = [m for _, m in absorb_batch_norm(tuned).walk() if isinstance(m, QuantConv2d)]
+    assert [layer.scale.requires_grad for layer in absorbed] == [True] * 4
 
 
 def test_a_layer_with_a_batch_norm_gets_no_second_one_and_freezing_absorbs_it():

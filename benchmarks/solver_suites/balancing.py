@@ -24,7 +24,8 @@ from refnet.nn.models import small_convnet
 from refnet.quant import insert_batch_norm
 
 RESULTS = Path(__file__).parents[1] / "results"
-FACTORS = ("Y (kxk)", "D", "X (1x1)")
+FACTORS = ("Y (kxk)", "D", "X (1x1)", "scale")
+IMAGES = 64
 RATES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 EPOCHS, SEEDS = 3, 2
 Row = dict[str, Any]
@@ -47,27 +48,53 @@ def compressed(
 
 
 def gradients() -> list[Row]:
-    """Mean |gradient| of the factors of the widest layer before and after, and a histogram."""
-    data = digits()
+    """Mean |gradient| of the factors of every layer before and after, and a histogram.
+
+    Of ``IMAGES`` images each alone, and of the mean loss of a batch. In the mean of a batch the
+    parts that differ from image to image cancel, and what the loss has of all images stays: along
+    each factor f it is <g, f>, the same for all factors by Euler, so it weighs most where a factor
+    has the fewest entries.
+    """
+    data, rows = digits(), []
     net = compressed(data, 0, Factorized(), (16, 32, 32)).train()
-    images, labels = data.train_images[:256], data.train_labels[:256]
-    cross_entropy(net(Tensor(data.real(images))), labels).backward()
-    chain = max(chains_of(net)[1:-1], key=lambda c: c[0].layer.latent.size)
-    (first, last), rates = chain, {}
-    tensors = (first.layer.latent, first.layer.scale, last.layer.latent)
-    for rule in RULES:
-        by_id = dict(zip(map(id, net.parameters()), balanced_rates(net, rule), strict=True))
-        rates[rule] = [by_id[id(t)] for t in tensors]
-    # In the scaled factor l f the gradient is divided by l, and the rate of f is 1 / l^2.
-    found = {
-        rule: [t.grad * np.sqrt(r) for t, r in zip(tensors, of_rule, strict=True)]
-        for rule, of_rule in rates.items()
-    }
-    _histogram(found, RESULTS / "balancing-gradients.png")
-    return [
-        *(_means("digits", rule, parts) for rule, parts in found.items()),
-        *(_means("normal", rule, parts) for rule, parts in _of_a_normal_matrix().items()),
-    ]
+    for what, size in (("images", 1), ("batch", IMAGES)):
+        means = {rule: _scaled(net, data, rule, size) for rule in RULES}
+        rows += [
+            _means(f"digits, layer {i + 2}, {what}", rule, means[rule][i])
+            for i in range(2) for rule in RULES
+        ]
+    whole = {rule: _scaled(net, data, rule, IMAGES, entries=True)[1] for rule in RULES}
+    _histogram(whole, RESULTS / "balancing-gradients.png")
+    normal = _of_a_normal_matrix().items()
+    return [*rows, *(_means("normal", rule, parts) for rule, parts in normal)]
+
+
+def _scaled(
+    net: Sequential, data: Dataset, rule: Any, size: int, entries: bool = False
+) -> list[list[np.ndarray]]:
+    """|gradient| of the scaled factors of each ternary layer, the mean over batches of ``size``.
+
+    In the scaled factor l f the gradient is divided by l, and the rate of f is 1 / l^2.
+    ``entries`` keeps the entries apart, else each factor has one number.
+    """
+    rates = dict(zip(map(id, net.parameters()), balanced_rates(net, rule), strict=True))
+    sums: list[list[Any]] = []
+    for start in range(0, IMAGES, size):
+        for tensor in net.parameters():
+            tensor.zero_grad()
+        images = data.real(data.train_images[start : start + size])
+        labels = data.train_labels[start : start + size]
+        cross_entropy(net(Tensor(images)), labels).backward()
+        found = [
+            [np.abs(t.grad * np.sqrt(rates[id(t)])) for link in chain
+             for t in (link.layer.latent, link.diagonal)]
+            for chain in chains_of(net)[1:-1]
+        ]
+        parts = found if entries else [[np.mean(g) for g in of] for of in found]
+        sums = parts if not sums else [
+            [a + b for a, b in zip(x, y, strict=True)] for x, y in zip(sums, parts, strict=True)
+        ]
+    return [[total * size / IMAGES for total in of_chain] for of_chain in sums]
 
 
 def _of_a_normal_matrix() -> dict[str, list[np.ndarray]]:
@@ -83,9 +110,10 @@ def _of_a_normal_matrix() -> dict[str, list[np.ndarray]]:
 def _means(what: str, rule: str, parts: list[np.ndarray]) -> Row:
     means = {
         f"mean |g| of {n}": float(f"{np.abs(g).mean():.3g}")
-        for n, g in zip(FACTORS, parts, strict=True)
+        for n, g in zip(FACTORS, parts, strict=False)
     }
-    return {"layer": what, "balance": rule, **means, "spread": round(spread(parts), 2)}
+    blank = {f"mean |g| of {n}": "" for n in FACTORS[len(parts) :]}
+    return {"layer": what, "balance": rule, **means, **blank, "spread": round(spread(parts), 2)}
 
 
 def rates() -> list[Row]:
@@ -136,7 +164,7 @@ def _histogram(found: dict[str, list[np.ndarray]], path: Path) -> None:
     """A panel for each factor, before and after balancing on one axis."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 2.8), layout="constrained")
+    figure = Figure(figsize=(11, 2.8), layout="constrained")
     axes = figure.subplots(1, len(FACTORS), sharex=True)
     for i, (axis, factor) in enumerate(zip(axes, FACTORS, strict=True)):
         for rule, label, colour in (

@@ -323,12 +323,16 @@ def dead_filters(layer: QuantWeights) -> tuple[int, ...]:
 def eight_bit(layer: Conv2d | Linear, *, one_scale: bool = False) -> QuantConv2d | QuantLinear:
     """The layer with symmetric 8-bit weights, the largest of each filter on code 127.
 
-    ``one_scale`` takes one scale for all filters, so that the outputs have one scale too.
+    ``one_scale`` takes one scale for all filters, so that the outputs have one scale too. Training
+    leaves the scales alone: some 1/127 of the largest weight, they would double or turn their sign
+    in a few steps of Adam that suit weights, and with them whole channels or all scores.
     """
     weight = layer.weight.numpy().astype(np.float64)
     rows = weight.reshape(1 if one_scale else len(weight), -1)
     scale = np.array([Uniform(type=SINT8).fit(row).scale for row in rows])
-    return quantized_like(layer, weight / _column(scale, weight), scale, SINT8)
+    new = quantized_like(layer, weight / _column(scale, weight), scale, SINT8)
+    new.scale = Tensor(new.scale.numpy())
+    return new
 
 
 def _column(scale: FloatArray, weight: FloatArray) -> FloatArray:

@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refnet.autograd import Tensor
 from refnet.methods.als import Factors, reconstruct
 from refnet.methods.balancing import balance, equal_norms
 from refnet.methods.base import FloatArray, apply, eight_bit
 from refnet.methods.tucker import Reals, swapped
 from refnet.nn import Conv2d, Linear, Module, Sequential
 from refnet.program.types import SINT8
-from refnet.quant import Quantize, QuantWeights, Uniform
+from refnet.quant import Quantize, Uniform
 
 
 def kernels_of(layer: Conv2d | Linear) -> list[Reals]:
@@ -101,22 +100,11 @@ def eight_bit_chain(layers: Sequential, x: FloatArray) -> Sequential:
         # its weights could be the largest of their filter and leave the others no digits.
         floats[i + 1] = _scaled_inputs(floats[i + 1], peak)
         gain = 1 / np.where(peak > 0, peak, 1).astype(y.dtype)
-        quantized.append(_held(_scaled_outputs(floats[i], gain)))
+        quantized.append(eight_bit(_scaled_outputs(floats[i], gain)))
         y = apply(quantized[-1], x)
         quantized.append(Quantize(Uniform(type=SINT8).fit(y)))
         x = apply(quantized[-1], y)
-    return Sequential(*quantized, _held(_weighted(floats[-1])))
-
-
-def _held(layer: Conv2d | Linear) -> QuantWeights:
-    """The layer in 8 bits, with scales that training leaves alone.
-
-    A scale is some 1/127 of the largest weight: a step of Adam that suits weights would turn its
-    sign, and with it the whole channel.
-    """
-    new = eight_bit(layer)
-    new.scale = Tensor(new.scale.numpy())
-    return new
+    return Sequential(*quantized, eight_bit(_weighted(floats[-1])))
 
 
 def _weighted(layer: Module) -> Conv2d | Linear:

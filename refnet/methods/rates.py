@@ -167,12 +167,15 @@ class _Parts:
     def multipliers(self, arrays: list[NDArray[Any]]) -> list[Reals]:
         """For factors in the order of the chain, latents and diagonals in turn.
 
-        The last diagonal belongs to all components: its multiplier is their geometric mean.
+        The last diagonal belongs to all components. Its gradient is the sum of what they give, some
+        sqrt(count) times the size of one part, so each component takes a share of that norm; its
+        multiplier is the geometric mean of theirs.
         """
         *before, last, diagonal = arrays
         columns = [a.reshape(self.count, -1).T for a in before]
         columns.append(self._split(last).reshape(self.count, -1).T)
-        columns.append(np.repeat(diagonal.reshape(-1, 1), self.count, axis=1))
+        share = diagonal.astype(np.float64).reshape(-1, 1) / self.count**0.5
+        columns.append(np.repeat(share, self.count, axis=1))
         *found, of_last, shared = equal_component_norms(columns)
         rows = [
             np.repeat(m, len(a) // self.count).reshape(-1, *(1,) * (a.ndim - 1))

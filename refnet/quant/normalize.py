@@ -34,7 +34,9 @@ def insert_batch_norm(
 
     Mean and variance are those of ``x`` (N, ...), real images; weight and bias of the batch norms
     undo them, so that in evaluation mode the network stays what it was, up to rounding. The last
-    layer gives the scores and is left alone, and so is a layer that has its batch norm.
+    layer gives the scores and is left alone, and so is a layer that has its batch norm. Scales of
+    quantized weights stay as they are in training: the batch norm behind them undoes what they do,
+    and Adam would make whole steps of the gradient that its ``eps`` leaves them.
     """
     weighted: list[Module] = [layer for _, layer in net.walk() if isinstance(layer, kinds)]
     with no_grad():
@@ -78,6 +80,8 @@ def _undoing(layer: Module, y: NDArray[np.floating[Any]]) -> BatchNorm2d:
     assert isinstance(layer, Weighted | Conv2d | Linear)
     bias = np.zeros(len(mean)) if layer.bias is None else layer.bias.numpy().astype(np.float64)
     layer.bias = None
+    if isinstance(layer, QuantWeights):
+        layer.scale = Tensor(layer.scale.numpy())
     bn.running_mean[...] = mean - bias
     bn.running_var[...] = var
     bn.weight.assign(np.sqrt(bn.running_var + bn.eps))
