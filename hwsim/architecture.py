@@ -82,7 +82,8 @@ class Architecture:
     (:data:`hwsim.energy.TABLES`). The options ``drain``, ``load``, ``folds``, ``edges`` and
     ``grouping``, ``skip`` and its ``reach`` are those of :class:`hwsim.counts.Array`. ``maps`` is a
     fourth SRAM in which a feature map waits for the next layer if it fits half of it; None if all
-    maps go to DRAM.
+    maps go to DRAM. ``sums`` stay in the ``array`` until they are done, or may also wait in the
+    output ``memory`` between slices of k [7.4.8].
     Raises ``ValueError`` naming the field, the value and the rule.
     """
 
@@ -108,6 +109,7 @@ class Architecture:
     skip: str = "none"
     reach: int = 1
     maps: Memory | None = None
+    sums: str = "array"
 
     def __post_init__(self) -> None:
         for name in ("name", "pe", "dataflow", "technology", "source"):
@@ -137,12 +139,26 @@ class Architecture:
             raise ValueError(f"{what}: depth={self.depth}, rule 1 on {self.dataflow!r}")
         if self.skip != "none" and self.element.rule != "parallel":
             raise ValueError(f"{what}: skip={self.skip!r}, rule 'none' on PE {self.pe}")
+        self._check_sums(what)
         if self.skip == "none" and self.reach != 1:
             raise ValueError(f"{what}: reach={self.reach}, rule 1 without skip")
         for option, choices in OPTIONS.items():
             if option not in self.flow.options and getattr(self, option) != choices[0]:
                 seen = f"{option}={getattr(self, option)!r}"
                 raise ValueError(f"{what}: {seen}, rule {choices[0]!r} on {self.dataflow!r}")
+
+    def _check_sums(self, what: str) -> None:
+        if self.sums not in ("array", "memory"):
+            raise ValueError(f"{what}: sums={self.sums!r}, rule 'array' or 'memory'")
+        if self.sums == "array":
+            return
+        seen = f"{what}: sums='memory', rule 'array'"
+        if self.flow.style == "mac":
+            raise ValueError(f"{seen} on {self.dataflow!r}")
+        if self.skip != "none":
+            raise ValueError(f"{seen} with skip={self.skip!r}")
+        if self.output.banks is not None:
+            raise ValueError(f"{seen} with banks={self.output.banks} of output")
 
     def _check_fit(self, what: str) -> None:
         slowest = max(self.input.bandwidth_bits_per_cycle, self.dram.bandwidth_bits_per_cycle)
@@ -207,6 +223,8 @@ class Architecture:
                        if getattr(self, name) != choices[0])
         if self.skip != "none":
             chosen = (*chosen, f"reach {self.reach}")
+        if self.sums == "memory":
+            chosen = (*chosen, "sums wait in memory")
         return ", ".join((self.flow.meaning, *chosen))
 
     def as_dict(self) -> dict[str, Any]:

@@ -75,6 +75,8 @@ def evaluate(layers: Workload | Sequence[Layer], architectures: Sequence[Archite
     for a in architectures:
         if a.skip != "none":
             raise ValueError(f"evaluate: {a.name!r} has skip={a.skip!r}, rule 'none'")
+        if a.sums != "array":
+            raise ValueError(f"evaluate: {a.name!r} has sums={a.sums!r}, rule 'array'")
     shape = len(architectures), len(held)
     real = {"energy_pj", "utilisation"}
     result: dict[str, Any] = {
@@ -154,7 +156,7 @@ def _windows(layers: Sequence[Gemm]) -> SimpleNamespace:
 def _machines(architectures: Sequence[Architecture]) -> SimpleNamespace:
     first = architectures[0]
     a = _lanes(architectures, ("rows", "columns", "depth", "vector_lanes"), down=True)
-    for name in ("dataflow", "element", *OPTIONS):
+    for name in ("dataflow", "element", "sums", *OPTIONS):
         setattr(a, name, getattr(first, name))
     for name in ("input", "weights", "output", *(["maps"] if first.maps is not None else [])):
         memories = [getattr(each, name) for each in architectures]
@@ -269,10 +271,7 @@ def _stall(cycles: Any, c: Any, ends: tuple[Any, Any], a: Any, busiest: Any = 0)
 
 
 def _best(p: Any, w: Any, a: Any, on_chip: Any) -> tuple[Any, Any]:
-    """Bits of X and W that one group reads under the best order, the first of equals.
-
-    As :func:`hwsim.traffic.choose`: the fewest bits from DRAM, then the fewest.
-    """
+    """Bits of X and W that one group reads under the order that :mod:`hwsim.traffic` chooses."""
     site = machine(p, a)
     best: tuple[Any, ...] = ()
     for order in loops.orders(p, w, site):

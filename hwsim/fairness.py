@@ -93,6 +93,7 @@ def _units(base: Architecture, name: str, equal: str, share: float) -> Architect
         base, name=name, pe=name, dataflow=flow, depth=depth, rows=rows, columns=columns,
         input=_ports(base.input, int(rows * left)),
         weights=_ports(base.weights, int(columns * top)),
+        sums="array" if style == "mac" else base.sums,
         source=f"PE kind {name} at {share:.0%} of the {equal} of {base.name}, on its memories",
         **options,  # type: ignore[arg-type]
     )

@@ -19,7 +19,9 @@ from hwsim.lanes import Whole, common_divisor, larger, pick, smaller
 class Machine(NamedTuple):
     """What the loops depend on; ``input_room`` and ``weight_room`` are whole elements kept.
 
-    ``pass_rows`` is as in :class:`hwsim.counts.Array`, never None.
+    ``pass_rows`` is as in :class:`hwsim.counts.Array`, never None. Of machines whose sums may wait
+    in the output memory (:mod:`hwsim.sums`): ``sum_room`` sums, products of a ``step``, and slices
+    of k at most.
     """
 
     dataflow: str
@@ -28,6 +30,9 @@ class Machine(NamedTuple):
     input_room: Whole
     weight_room: Whole
     pass_rows: Whole
+    sum_room: int = 0
+    step: int = 1
+    most_slices: int = 1
 
 
 class Loops(NamedTuple):
@@ -124,7 +129,7 @@ def _weights_in_place(p: Any, w: Any, a: Machine) -> tuple[Loops, ...]:
     a slice of X then serves them all before it leaves.
     """
     column_folds, passes = ceil_div(p.n, a.columns), ceil_div(p.m, a.pass_rows)
-    channels = _slice_channels(a.rows, p.k // w.channels)
+    channels = slice_channels(a.rows, p.k // w.channels)
     together = smaller(larger(1, a.pass_rows // p.m), column_folds)
     together = pick(live_elements(w, p.m, channels) <= a.input_room, together, 1)
     tile_m, tile_k = smaller(a.pass_rows, p.m), smaller(a.rows, p.k)
@@ -134,7 +139,7 @@ def _weights_in_place(p: Any, w: Any, a: Machine) -> tuple[Loops, ...]:
     )
 
 
-def _slice_channels(rows: Whole, area: Whole) -> Whole:
+def slice_channels(rows: Whole, area: Whole) -> Whole:
     """Channels that a slice of ``rows`` steps touches at most; a kernel has ``area`` steps.
 
     Slices begin at multiples of ``rows``, so at multiples of the common divisor within a kernel.
@@ -185,7 +190,7 @@ def fetched(p: Any, w: Any, a: Machine, loops: Loops) -> tuple[Whole, Whole]:
     def column_block(n: Whole) -> Whole:
         return swept(p.k * n, loops.weight_sweeps, a.weight_room)
 
-    return swept(once, loops.input_sweeps, a.input_room), _pieces(p.n, loops.tile_n, column_block)
+    return swept(once, loops.input_sweeps, a.input_room), pieces(p.n, loops.tile_n, column_block)
 
 
 def _read_again(p: Any, w: Any, a: Machine, loops: Loops) -> Whole:
@@ -197,10 +202,10 @@ def _read_again(p: Any, w: Any, a: Machine, loops: Loops) -> Whole:
         held = _fits(p, w, a, positions)
         return pick(held, 0, larger(0, positions * p.k - a.input_room))
 
-    return (loops.input_sweeps - 1) * _pieces(p.m, loops.tile_m, missing)
+    return (loops.input_sweeps - 1) * pieces(p.m, loops.tile_m, missing)
 
 
-def _pieces(total: Whole, size: Whole, value: Callable[[Whole], Whole]) -> Whole:
+def pieces(total: Whole, size: Whole, value: Callable[[Whole], Whole]) -> Whole:
     """Sum of ``value`` over the pieces of ``size`` that cover ``total``."""
     whole, rest = total // size, total % size
     return whole * value(size) + pick(rest > 0, value(larger(rest, 1)), 0)
@@ -230,7 +235,7 @@ def overlap_elements(p: Any, w: Any, a: Machine, loops: Loops) -> Whole:
         return pick(area == 1, 0, live_elements(w, loops.tile_m, w.channels))
     if a.dataflow != "ws":
         return pick(area == 1, 0, live_elements(w, smaller(a.rows, p.m), w.channels))
-    channels = pick(loops.weight_sweeps == 1, _slice_channels(a.rows, area), w.channels)
+    channels = pick(loops.weight_sweeps == 1, slice_channels(a.rows, area), w.channels)
     cut = pick(a.rows % area != 0, pick(p.k > a.rows, 1, 0), 0)
     held = live_elements(w, 1, channels) + cut * live_elements(w, p.m, 1)
     return pick(area == 1, 0, held)

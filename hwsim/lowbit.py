@@ -53,9 +53,10 @@ BIT_FUSION = Architecture(
     name="bit-fusion", pe="bitfusion", rows=1, columns=32, depth=16, dataflow="lanes",
     input=_memory(32, 512), weights=_memory(64, 16384), output=_memory(16, 1024),
     dram=Dram(kind="DDR3", bandwidth_bits_per_cycle=192),
-    vector_lanes=32, clock_hz=500_000_000, technology="45nm-0.9V",
-    source="Sharma et al., ISCA 2018: 16 x 32 fusion units, 500 MHz, 45 nm; 64, 32 and 16 KiB "
-    "and 192 bits of DRAM a clock from its repository; ports and kind of DRAM: assumed",
+    vector_lanes=32, clock_hz=500_000_000, technology="45nm-0.9V", sums="memory",
+    source="Sharma et al., ISCA 2018: 16 x 32 fusion units, 500 MHz, 45 nm; 64, 32 and 16 KiB, "
+    "192 bits of DRAM a clock and k cut into tiles from its repository; ports and kind of DRAM: "
+    "assumed",
 )
 
 BISMO_ULTRA96 = Architecture(

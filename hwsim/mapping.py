@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hwsim import loops
+from hwsim import loops, sums
 from hwsim.architecture import Architecture
 from hwsim.checks import normalise
 from hwsim.closed_forms import packs
@@ -22,7 +22,8 @@ from hwsim.layers import Gemm
 class Mapping:
     """One way to run a group of a layer: dataflow, order of the folds, and tiles.
 
-    ``order`` says which operand moves least: ``inputs-stay`` or ``weights-stay``. A tile of
+    ``order`` says what moves least: ``inputs-stay``, ``weights-stay``, or ``sums-stay`` where sums
+    wait in the output memory between slices of ``tile_k``. A tile of
     ``tile_m`` rows of X, ``tile_k`` steps and ``tile_n`` columns of W is finished before the next.
     ``input_sweeps`` and ``weight_sweeps`` say how often the whole operand passes by.
     """
@@ -82,14 +83,29 @@ def machine(p: Any, a: Any) -> loops.Machine:
         input_room=a.input.half_bits // (p.input_bits * together),
         weight_room=a.weights.half_bits // (p.weight_bits * together),
         pass_rows=(p.n if a.dataflow == "is" else p.m) if limit is None else limit,
+        **_sum_room(p, a),
     )
+
+
+def _sum_room(p: Any, a: Any) -> dict[str, int]:
+    """The rest of the machine where sums may wait in the output memory [7.4.8]."""
+    if a.sums != "memory":
+        return {}
+    return {"sum_room": a.output.half_bits // p.accumulator_bits, "step": sums.step(p, a),
+            "most_slices": sums.most_slices(p, a)}
+
+
+def orders(p: Any, w: Any, site: loops.Machine) -> tuple[loops.Loops, ...]:
+    """The orders of the loops that this machine has, best-liked first."""
+    found = tuple(each for each in loops.orders(p, w, site) if each.usable)
+    return (*found, *sums.orders(p, w, site)) if site.sum_room else found
 
 
 def candidates(layer: Gemm, architecture: Architecture) -> tuple[Mapping, ...]:
     """The mappings to choose from, best-liked first; there is always one."""
     p = problem(layer, architecture)
-    found = loops.orders(p, layer.geometry, machine(p, architecture))
-    return tuple(mapping_of(architecture, each) for each in found if each.usable)
+    found = orders(p, layer.geometry, machine(p, architecture))
+    return tuple(mapping_of(architecture, each) for each in found)
 
 
 def mapping_of(a: Architecture, found: loops.Loops) -> Mapping:

@@ -208,7 +208,8 @@ def memory_counts(p: Problem, moved: Traffic, kept: Kept) -> Counts:
         input_sram_write_bits=moved.input_read_bits,
         weight_dram_read_bits=moved.weight_read_bits,
         weight_sram_write_bits=moved.weight_read_bits,
-        output_sram_read_bits=results * p.output_bits,
+        output_sram_read_bits=results * p.output_bits + moved.sum_bits,
+        output_sram_write_bits=moved.sum_bits,
     )
 
 

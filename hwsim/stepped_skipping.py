@@ -72,6 +72,7 @@ class Skipping(FilledUnit):
     def _load(self, rows: range, columns: range, ks: range) -> None:
         """The window arrives: inputs whole, weights whole or as lists."""
         p, array, events = self.p, self.array, self.events
+        self.queues = {}  # those of the last block are empty
         read = len(rows) * len(ks) * p.input_bits
         events["input_sram_read_bits"] += read
         events["input_register_write_bits"] += read

@@ -28,6 +28,7 @@ from hwsim.area import areas
 from hwsim.batch import evaluate
 from hwsim.files import write_text
 from hwsim.layers import Workload
+from hwsim.simulator import simulate
 from hwsim.space import Point, Space
 
 #: Points of a part.
@@ -135,6 +136,8 @@ def _costs(workload: Workload, machines: Sequence[Architecture]) -> list[Outcome
     """The same for machines; where one of them is refused, halves are tried."""
     if not machines:
         return []
+    if len(machines) == 1 and machines[0].sums != "array":
+        return [_alone(workload, machines[0])]
     try:
         batch = evaluate(workload, machines)
     except ValueError as error:
@@ -146,13 +149,32 @@ def _costs(workload: Workload, machines: Sequence[Architecture]) -> list[Outcome
 
 
 def _outcome(batch: Any, i: int, a: Architecture) -> Outcome:
-    names = ("total_cycles", "compute_cycles", "fill_drain_cycles", "stall_cycles", "dram_bits")
-    whole = {name: sum(getattr(batch, name)[i].tolist()) for name in names}
+    whole = {name: sum(getattr(batch, name)[i].tolist()) for name in _CLOCKS + ("dram_bits",)}
     busy = math.fsum((batch.utilisation[i] * batch.total_cycles[i]).tolist())
+    return _results(whole, busy, math.fsum(batch.energy_pj[i].tolist()), a)
+
+
+def _alone(workload: Workload, a: Architecture) -> Outcome:
+    """The outcome of a machine that the batch form has not."""
+    try:
+        report = simulate(workload, a)
+    except ValueError as error:
+        return str(error)
+    whole = {name: sum(getattr(layer, name) for layer in report.layers) for name in _CLOCKS}
+    whole["dram_bits"] = report.counts.dram_bits
+    busy = math.fsum(layer.utilisation * layer.total_cycles for layer in report.layers)
+    return _results(whole, busy, report.energy_pj, a)
+
+
+_CLOCKS = ("total_cycles", "compute_cycles", "fill_drain_cycles", "stall_cycles")
+
+
+def _results(whole: dict[str, int], busy: float, energy_pj: float, a: Architecture) -> Outcome:
+    """Sums over all layers; ``busy`` is that of clocks times utilisation."""
     known = {
         **whole, "seconds": whole["total_cycles"] / a.clock_hz,
         "utilisation": busy / whole["total_cycles"] if whole["total_cycles"] else 0.0,
-        "energy_pj": math.fsum(batch.energy_pj[i].tolist()),
+        "energy_pj": energy_pj,
         "area_mm2": math.fsum(area.mm2 for area in areas(a)),
     }
     return {name: known[name] for name in RESULTS}

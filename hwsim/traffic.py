@@ -9,29 +9,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hwsim import sums
 from hwsim.architecture import Architecture
 from hwsim.checks import ceil_div, normalise
 from hwsim.counts import Problem
 from hwsim.lanes import Whole, larger
 from hwsim.layers import Gemm
-from hwsim.loops import Loops, Machine, fetched, orders
-from hwsim.mapping import Mapping, machine, mapping_of
+from hwsim.loops import Loops, Machine, fetched
+from hwsim.mapping import Mapping, machine, mapping_of, orders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """Bits that one group of a layer moves to and from DRAM."""
+    """Bits that one group of a layer moves to and from DRAM.
+
+    ``sum_bits`` stay on the chip: sums that the output memory takes, and gives back, between slices
+    of k.
+    """
 
     input_read_bits: int
     weight_read_bits: int
     output_write_bits: int
+    sum_bits: int = 0
 
     def __post_init__(self) -> None:
-        normalise(self, "Traffic", "input_read_bits weight_read_bits output_write_bits", least=0)
+        names = "input_read_bits weight_read_bits output_write_bits sum_bits"
+        normalise(self, "Traffic", names, least=0)
 
     @property
     def bits(self) -> int:
-        """All of it."""
+        """All that crosses the pins."""
         return self.input_read_bits + self.weight_read_bits + self.output_write_bits
 
 
@@ -41,28 +48,32 @@ def traffic(layer: Gemm, p: Problem, architecture: Architecture, mapping: Mappin
 
 
 def _traffic(layer: Gemm, p: Problem, site: Machine, loops: Loops) -> Traffic:
-    inputs, weights = fetched(p, layer.geometry, site, loops)
+    reads = sums.fetched if loops.order == sums.ORDER else fetched
+    inputs, weights = reads(p, layer.geometry, site, loops)
     return Traffic(
         input_read_bits=inputs * p.input_bits,
         weight_read_bits=weights * p.weight_bits,
         output_write_bits=p.m * p.n * p.output_bits,
+        sum_bits=sums.sum_bits(p, loops),
     )
 
 
 def choose(
     layer: Gemm, p: Problem, architecture: Architecture, *, input_on_chip: bool = False
 ) -> tuple[Mapping, Traffic]:
-    """The candidate that moves the fewest DRAM bits, then the fewest bits, the first of equals.
+    """The candidate that moves the fewest DRAM bits, then the fewest bits, then the fewest sums.
+
+    The first of equals.
 
     Where the input waits on the chip it costs no DRAM bits.
     """
     site = machine(p, architecture)
-    found = (loops for loops in orders(p, layer.geometry, site) if loops.usable)
-    options = [(loops, _traffic(layer, p, site, loops)) for loops in found]
+    options = [(loops, _traffic(layer, p, site, loops))
+               for loops in orders(p, layer.geometry, site)]
 
-    def bits(option: tuple[Loops, Traffic]) -> tuple[int, int]:
+    def bits(option: tuple[Loops, Traffic]) -> tuple[int, int, int]:
         moved = option[1]
-        return moved.bits - moved.input_read_bits * input_on_chip, moved.bits
+        return moved.bits - moved.input_read_bits * input_on_chip, moved.bits, moved.sum_bits
 
     loops, moved = min(options, key=bits)
     return mapping_of(architecture, loops), moved

@@ -16,8 +16,12 @@ from hwsim.pe import kind
 
 #: Arrays whose units have lanes; one unit where nothing is said.
 LANED = ("lanes_array", "parts_array")
-#: Problems in one start of a simulator.
-BATCH = 13
+EXHAUSTIVE = os.environ.get("HWSIM_EXHAUSTIVE") == "1"
+#: Random problems of a machine in every run; a kind has as many or more on all of its machines
+#: together where everything is run.
+PROBLEMS, PROBLEMS_OF_A_KIND = 13, 200
+#: Problems in one start of a simulator: the memory of the bench holds their vectors.
+BATCH = 50
 #: A name, the module, its parameters, bits of X and W (from, to), their signs (None: either).
 MACHINES = [
     ("ws", "ws_array", {"ROWS": 4, "COLS": 4}, (1, 8), (1, 8), None),
@@ -120,15 +124,27 @@ def parameters_of(machine) -> dict[str, int]:
     return {**defaults, **machine[2]}
 
 
+def problems_of(name: str) -> int:
+    """How many random problems each machine of a kind runs."""
+    machines = sum(machine[0] == name for machine in MACHINES)
+    return -(-PROBLEMS_OF_A_KIND // machines) if EXHAUSTIVE else PROBLEMS
+
+
+def run_all(built, path: Path, problems: list[Golden]) -> list[int]:
+    """Clocks of every problem, in as many starts as the memory of the bench asks for."""
+    starts = (problems[i : i + BATCH] for i in range(0, len(problems), BATCH))
+    return [clocks for some in starts for clocks in run(built, path, some)]
+
+
 @pytest.mark.parametrize("machine", MACHINES, ids=NAMES)
 def test_values_and_clocks_in_icarus(machine, tmp_path: Path):
-    """312 random problems on 24 machines, and the smallest there is on each."""
+    """312 random problems on 24 machines (200 a kind exhaustively), and the smallest on each."""
     built = icarus(tmp_path, machine[1], parameters_of(machine))
     rng = random.Random(NAMES[MACHINES.index(machine)])
     smallest = Golden(X=[[1]], W=[[1]], Y=[[1]], bits=(machine[3][1], machine[4][1]),
                       signed=(False, False) if machine[5] is None else (False, True))
-    problems = [smallest, *(random_problem(rng, machine) for _ in range(BATCH))]
-    clocks = run(built, tmp_path / "golden.mem", problems)
+    problems = [smallest, *(random_problem(rng, machine) for _ in range(problems_of(machine[0])))]
+    clocks = run_all(built, tmp_path / "golden.mem", problems)
     array = array_of(machine[0], parameters_of(machine))
     for seen, golden in zip(clocks, problems, strict=True):
         p = problem_of(golden)
@@ -152,14 +168,21 @@ WHOLE = [
      TERNARY_WEIGHTS, (4, 2)),
     ("popcount", "lanes_array", {"KIND": 2, "ROWS": 4, "COLS": 4, "LANES": 64}, LENET, (0, 3),
      TERNARY_WEIGHTS, (2, 2)),
-    ("loom2", "parts_array", {"KIND": 0, "ROWS": 4, "COLS": 4, "LANES": 16, "SERIAL": 2}, LENET,
-     (0, 15), (-8, 7), (4, 4)),
+    *((f"loom{bits}", "parts_array",
+       {"KIND": 0, "ROWS": 4, "COLS": 4, "LANES": 16, "SERIAL": bits}, LENET, (0, 15), (-8, 7),
+       (4, 4)) for bits in (1, 2, 4)),
+    ("bitfusion", "parts_array", {"KIND": 1, "ROWS": 2, "COLS": 4, "LANES": 4}, LENET, (0, 15),
+     (-8, 7), (4, 4)),
+    ("unpu", "parts_array", {"KIND": 2, "ROWS": 4, "COLS": 4, "LANES": 4}, LENET, (0, 15), (-8, 7),
+     (4, 4)),
 ]
 
 
-@pytest.mark.skipif(
-    os.environ.get("HWSIM_EXHAUSTIVE") != "1", reason="a build takes 10 s: HWSIM_EXHAUSTIVE=1"
-)
+def test_every_kind_runs_a_whole_layer():
+    assert {case[0] for case in WHOLE} == {machine[0] for machine in MACHINES}
+
+
+@pytest.mark.skipif(not EXHAUSTIVE, reason="a build takes 10 s: HWSIM_EXHAUSTIVE=1")
 @pytest.mark.parametrize("case", WHOLE, ids=lambda case: case[0])
 def test_a_whole_layer_in_verilator(case, tmp_path: Path):
     """Values and clocks of the RTL; the units with lanes are also stepped through all of it."""

@@ -24,9 +24,11 @@ from refnet.program import (
     TERNARY,
     UINT2,
     Conv,
+    MaxPool,
     Node,
     Program,
     TensorType,
+    Threshold,
     constant,
     run,
     save,
@@ -231,3 +233,49 @@ def test_the_benchmark_takes_several_programs(tmp_path):
     done = start(files[:3])
     assert done.returncode == 2
     assert done.stderr == "zero_skipping: 3 files, rule a CODES.npy after each PROGRAM\n"
+
+
+def vgg_like(rng: np.random.Generator) -> Program:
+    """Six ternary convolutions of 32, 64 and 128 filters with 2-bit codes between, CIFAR's maps."""
+    constants, nodes, source, channels = {}, [], "x", 3
+    for i, filters in enumerate((32, 32, 64, 64, 128, 128)):
+        names = {part: f"c{i}.{part}" for part in ("w", "t", "s")}
+        size = filters, channels, 3, 3
+        constants[names["w"]] = constant(rng.choice((-1, 0, 1), size=size, p=(0.3, 0.4, 0.3)),
+                                         TERNARY)
+        spread = round(1.5 * (9 * channels) ** 0.5)
+        constants[names["t"]] = constant(np.sort(rng.integers(-spread, spread + 1,
+                                                              size=(filters, 3)), axis=1))
+        constants[names["s"]] = constant(np.ones(filters, dtype=np.int64))
+        nodes += [Node(name=f"c{i}", inputs=(source, names["w"]), op=Conv(padding=1)),
+                  Node(name=f"a{i}", inputs=(f"c{i}", names["t"], names["s"]), op=Threshold())]
+        source, channels = f"a{i}", filters
+        if i % 2:
+            nodes.append(Node(name=f"p{i}", inputs=(source,), op=MaxPool(kernel=2, stride=2)))
+            source = f"p{i}"
+    return Program(name="vgg", input="x", input_type=TensorType(type=UINT2, shape=(3, 32, 32)),
+                   constants=constants, nodes=tuple(nodes), output=source)
+
+
+def test_a_deep_program_is_exact_and_a_slice_of_each_layer_is_stepped(tmp_path):
+    rng = np.random.default_rng(6)
+    save(vgg_like(rng), tmp_path / "vgg.refnet")
+    np.save(tmp_path / "x.npy", rng.integers(0, 4, size=(1, 3, 32, 32)).astype(np.uint8))
+    script = Path(__file__).parents[1] / "benchmarks" / "zero_skipping.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "vgg.refnet"), str(tmp_path / "x.npy"),
+         "--reach", "8", "--slice", "5", "9", "--json", str(tmp_path / "found.json")],
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads((tmp_path / "found.json").read_text())["programs"]
+    layers = found["layers"]
+    sizes = [(1024, 27, 32), (1024, 288, 32), (256, 288, 64), (256, 576, 64), (64, 576, 128),
+             (64, 1152, 128)]
+    assert [(x["m"], x["k"], x["n"]) for x in layers[::3]] == sizes
+    assert [x["skip"] for x in layers] == list(SKIPS) * 6
+    assert {x["basis"] for x in layers} == {"codes"}
+    for one in layers:
+        macs = one["m"] * one["k"] * one["n"]
+        assert 0 < one["products"] < macs
+        assert one["balanced_cycles"] <= one["compute_cycles"] <= one["dense_cycles"]
+        assert one["slice_cycles_stepped"] > 0

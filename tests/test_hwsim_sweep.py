@@ -288,3 +288,21 @@ def test_settings_reach_the_machine(spec):
                 part, _, inner = name.partition(".")
                 held = getattr(point.machine, part)
                 assert value == (getattr(held, inner) if inner else held)
+
+
+def test_machines_that_the_batch_form_has_not_are_simulated(tmp_path):
+    """Sums that wait in memory: an axis of its own, and a point among others."""
+    (tmp_path / "net.csv").write_text(NET)
+    (tmp_path / "s.toml").write_text(
+        'workloads = ["net.csv"]\narchitectures = ["bit-fusion"]\n'
+        '[axes]\nsums = ["array", "memory"]\noutput.bytes = [512, 4096]\n')
+    net = read_topology(tmp_path / "net.csv")
+    for row in explore(read_space(tmp_path / "s.toml")):
+        base = presets.find("bit-fusion")
+        a = replace(base, sums=row.point.settings["sums"],
+                    output=replace(base.output, bytes=row.point.settings["output.bytes"]))
+        whole = simulate(net, a)
+        assert row.outcome["total_cycles"] == whole.total_cycles
+        assert row.outcome["dram_bits"] == whole.counts.dram_bits
+        assert row.outcome["energy_pj"] == pytest.approx(whole.energy_pj, rel=1e-12)
+        assert row.outcome["area_mm2"] == whole.area_mm2
