@@ -6,9 +6,11 @@
 Contenders of a shape take turns in one process; on one thread the clock is the processor's, on
 several it is the wall's. Everything is compared with the reference before it is timed: integers
 must be equal. Weights are constants and packed before; whether activations are packed inside the
-time stands in the last column. Weights stay in the cache from one call to the next as far as they
-fit: those of the matrix products say how large they are. Times are of one layer, in milliseconds;
-the columns beginning with x are ratios of medians. Rows of this project begin with a star.
+time stands in the last column. Everyone runs twice in a row, and the second time counts: weights
+are in the cache from the call before as far as they fit, and those of the matrix products say how
+large they are. The first time, when the other contenders have emptied the caches, is
+after_others_ms. Times are of one layer, in milliseconds; the columns beginning with x are ratios of
+medians. Rows of this project begin with a star.
 """
 
 from __future__ import annotations

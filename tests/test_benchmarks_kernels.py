@@ -16,13 +16,28 @@ def test_contenders_take_turns():
         for name, layers in (("a", 1), ("b", 4))
     ]
     times = timing.measured(contenders, threads=1, seconds=0)
-    assert turns == ["a", "b"] * 7
+    assert turns == ["a", "a", "b", "b"] * 7
     assert all(0 <= t["least_ms"] <= t["median_ms"] for t in times.values())
+
+
+def test_the_second_time_counts(monkeypatch):
+    now = [0.0]
+    costs = iter([9.0, 1.0] * 7)
+
+    def run():
+        now[0] += next(costs)
+
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+    contender = Contender(name="a", run=run, layers=2)
+    times = timing.measured([contender], threads=2, seconds=0)["a"]
+    assert times == {"median_ms": 500.0, "least_ms": 500.0, "after_others_ms": 4500.0}
 
 
 def test_ratios_are_of_the_fastest_named(monkeypatch):
     medians = {"slow": 8.0, "fast": 2.0, "ours": 1.0}
-    found = {n: {"median_ms": m, "least_ms": m / 2} for n, m in medians.items()}
+    found = {
+        n: {"median_ms": m, "least_ms": m / 2, "after_others_ms": 2 * m} for n, m in medians.items()
+    }
     monkeypatch.setattr(timing, "measured", lambda *_, **__: found)
     contenders = [Contender(name=n, run=int, ours=n == "ours") for n in medians]
     rows = timing.rows(
@@ -31,7 +46,7 @@ def test_ratios_are_of_the_fastest_named(monkeypatch):
     )
     assert [row["x best"] for row in rows] == [0.25, 1.0, 2.0]
     assert [row["contender"] for row in rows] == ["slow", "fast", "* ours"]
-    assert rows[2]["GMAC/s"] == 1000.0
+    assert (rows[2]["GMAC/s"], rows[2]["after_others_ms"]) == (1000.0, 2.0)
     assert "x none" not in rows[0]
 
 

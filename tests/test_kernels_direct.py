@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from refnet.kernels import KERNELS, bytepairs, depthwise, direct, float32, int8, int16
-from refnet.kernels.direct import addressed, codes
+from refnet.kernels.direct import addressed, codes, largest_sum
 from refnet.kernels.places import Maps
 from refnet.kernels.tiers import Tier, highest
 from refnet.laws.arrays import filled
@@ -155,29 +155,44 @@ def test_codes_equal_convolution_and_requantization(case, signed, rounding, data
     shift = rng.integers(0, 12, len(w)) if ties else rng.integers(0, 47, len(w))
     kind = data.draw(st.sampled_from([UINT8, INT8, IntType(lo=-3, hi=100), IntType(lo=5, hi=6)]))
     want = Requantize(type=kind, rounding=rounding).evaluate(op.evaluate(x, w, b), mult, shift)
+    largest = largest_sum(INT8 if signed else UINT8, w, b)
     for way in CODES:
         ready, dtype, flip = made(op, size, w, b, signed=signed, kind=way)
         out_dtype = np.int16 if way == "pairs" else kind.dtype
-        ending = codes(ready.windows, mult, shift, kind, rounding)
+        ending = codes(ready.windows, mult, shift, kind, rounding, largest=largest)
         got = run(ready, x, dtype, flip, ((1, 0), (2, 1)), out_dtype, ending)
         np.testing.assert_array_equal(got, want, err_msg=way)
         if way != "pairs":
-            turned = codes(ready.windows, mult, shift, kind, rounding, flip=128)
+            turned = codes(
+                ready.windows, mult, shift, kind, rounding, largest=largest, flip=128
+            )
             got = run(ready, x, dtype, flip, ((0, 0), (0, 0)), np.uint8, turned)
             np.testing.assert_array_equal(got, (want + 128) % 256)
 
 
+@pytest.mark.parametrize("least", [0, 15])
 @pytest.mark.parametrize("rounding", ["half_even", "half_up", "half_away"])
-def test_codes_round_the_largest_products_once(rounding):
-    """Sums and multipliers at their bounds, at every shift: one product, one rounding."""
-    shift = np.arange(47)
-    w = np.ones((47, 1, 1, 1), dtype=np.int8)
-    for b in (2**31 - 2 - 255, -(2**31 - 2), 2**30 + 1, -1, 0):
+def test_codes_round_the_largest_products_once(rounding, least):
+    """Sums and multipliers at their bounds, at every shift: one product, one rounding.
+
+    Without the shifts below 15 no factor is above 1, which the shorter ways of rounding ask for.
+    """
+    shift = np.arange(least, 47)
+    n = len(shift)
+    w = np.ones((n, 1, 1, 1), dtype=np.int8)
+    # Beside ties: binary32 holds no such sum, and no such product of a sum that it does hold.
+    sums = [2**24, 2**24 + 2**11 + 1, *(
+        (2**22 + beside) * pow(32767, -1, 2**23) % 2**23 for beside in (-1, 0, 1)
+    )]  # fmt: skip
+    short = [s - 255 for total in sums for s in (total, -total)]
+    for b in (2**31 - 2 - 255, -(2**31 - 2), 2**30 + 1, *short, -1, 0):
         for mult in (32767, -32767, 1):
             x, kind = np.full((1, 1, 1, 1), 255, dtype=np.uint8), IntType(lo=-32768, hi=32767)
-            bias, factor = np.full(47, b), np.full(47, mult)
+            bias, factor = np.full(n, b), np.full(n, mult)
             ready = int16.direct(Conv(), (1, 1), w, bias)
-            ending = codes(ready.windows, factor, shift, kind, rounding)
+            ending = codes(
+                ready.windows, factor, shift, kind, rounding, largest=largest_sum(UINT8, w, bias)
+            )
             got = run(ready, x, np.int16, 0, ((0, 0), (0, 0)), np.int16, ending)
             y = [Fraction(255 + b) * mult / 2**s for s in shift.tolist()]
             want = [min(max(rounded(v, rounding), kind.lo), kind.hi) for v in y]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kernel_suites.timing import Contender
 from refnet import kernels
 from refnet.kernels import bytepairs, float32, int8, tiers
-from refnet.kernels.direct import codes
+from refnet.kernels.direct import codes, largest_sum
 from refnet.kernels.places import Maps
 from refnet.program import (
     TERNARY,
@@ -85,7 +85,9 @@ def packed_int8(
         return Contender(name=name, run=lambda: ready.run(data, 1, out, target, ending), ours=True)
 
     ones = np.ones(len(w), int)
-    ending = codes(ready.windows, ones, ones * shift, UINT8, "half_even")
+    ending = codes(
+        ready.windows, ones, ones * shift, UINT8, "half_even", largest=largest_sum(UINT8, w, None)
+    )
     return (
         contender("int8", 4, np.int32, trace["c"], None),
         contender("int8 to codes", 1, np.uint8, want, ending),

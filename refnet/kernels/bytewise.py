@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from refnet.compiled import compiled
 from refnet.kernels import int8, int16
-from refnet.kernels.direct import Direct, codes
+from refnet.kernels.direct import Direct, codes, largest_sum
 from refnet.kernels.forms import bytes_of
 from refnet.kernels.layouts import Int32Array
 from refnet.kernels.pack import bytes_to_places, to_places
@@ -39,7 +39,10 @@ def eight_bit(
         ready, dtype = int16.direct(op, size, held[0].array, bias, to_bytes=True), np.int16
     else:
         ready = direct(op, size, held[0].array, bias, signed=signed)
-    ending = codes(ready.windows, mult.array, shift.array, then.type, then.rounding)
+    ending = codes(
+        ready.windows, mult.array, shift.array, then.type, then.rounding,
+        largest=largest_sum(x.type, held[0].array, bias),
+    )
     maps, flip = ready.windows.maps, int8.SIGN if signed and direct is not None else 0
     target = bytes_of(TensorType(type=then.type, shape=(len(held[0].array), *ready.windows.out)))
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from refnet.kernels import bytepairs, depthwise, float32, int8, int16
 from refnet.kernels._kernel import Step
-from refnet.kernels.direct import Codes, Direct, codes
+from refnet.kernels.direct import Codes, Direct, codes, largest_sum
 from refnet.kernels.pack import bytes_to_places, from_places, to_places
 from refnet.kernels.places import Bytes, Maps
 from refnet.kernels.tiers import Tier, current
@@ -205,7 +205,7 @@ def integer_chain(
         ready.append(made)
         endings.append(codes(
             made.windows, layer.mult, layer.shift, kinds[i + 1], layer.requantize.rounding,
-            flip=flip,
+            flip=flip, largest=largest_sum(kinds[i], layer.w, layer.b),
         ))  # fmt: skip
         size = made.windows.out
     return _chain(ready, endings, [ending.flip for ending in endings], 1 if bytewise else 2)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refnet.kernels._kernel import Step
+from refnet.kernels.endings import FUSES
 from refnet.kernels.pack import bytes_to_places, from_places, to_places
 from refnet.kernels.places import Bytes, Int64Array, Maps, Windows, repeated
 from refnet.program import IntArray, IntType
@@ -24,11 +25,11 @@ from refnet.program import IntArray, IntType
 class Codes:
     """Requantizing in the form of ``endings``: an entry for each lane, and the bounds."""
 
-    scale: NDArray[np.float64]
+    scale: NDArray[np.floating[Any]]
     nudge: NDArray[np.float64]
     away: int
-    #: Whether ties go to even and no y leaves 32 bits, which takes half the work.
-    nearest: int
+    #: 0 for any rounding; 1 where ties go to even and no y leaves 32 bits; 2 in binary32.
+    way: int
     #: Bits of a stored code to turn over: 128 where the reader wants signed codes plus 128.
     flip: int
     lo: float
@@ -37,7 +38,7 @@ class Codes:
     operands: Int64Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        held = addressed(self.scale, self.nudge, self.away, self.nearest, self.flip)
+        held = addressed(self.scale, self.nudge, self.away, self.way, self.flip)
         bounds = np.array([self.lo, self.hi]).view(np.int64)
         object.__setattr__(self, "operands", np.concatenate([held, bounds]))
 
@@ -49,17 +50,35 @@ def addressed(*operands: NDArray[Any] | int) -> Int64Array:
     )
 
 
+def largest_sum(kind: IntType, w: NDArray[Any], b: NDArray[Any] | None) -> int:
+    """A bound of every |sum| of weights (F, C/G, R, S), codes of ``kind`` and bias (F,).
+
+    >>> w = np.array([[3, -4], [5, 0]], np.int8)[:, :, None, None]
+    >>> signed, unsigned = IntType(lo=-8, hi=7), IntType(lo=0, hi=255)
+    >>> largest_sum(signed, w, None), largest_sum(unsigned, w, np.array([0, -600]))
+    (56, 1875)
+    """
+    sums = np.abs(w.astype(np.int64)).sum(axis=(1, 2, 3)) * max(abs(kind.lo), abs(kind.hi))
+    return int((sums if b is None else sums + np.abs(b.astype(np.int64))).max())
+
+
 def codes(
     windows: Windows, mult: NDArray[Any], shift: NDArray[Any], kind: IntType, rounding: str,
-    *, flip: int = 0,
+    *, largest: int, flip: int = 0,
 ) -> Codes:
-    """The record for multipliers (F,), shifts (F,) and a type that the kernel reads [4.3]."""
+    """The record for multipliers (F,), shifts (F,) and a type that the kernel reads [4.3].
+
+    No |sum| is beyond ``largest``.
+    """
     step = 2.0 ** -shift.astype(np.float64)
     nudge = np.zeros(len(step)) if rounding == "half_even" else step / 4
+    way = int(rounding == "half_even" and bool(np.all(np.abs(mult * step) < 1)))
+    if way and FUSES and largest <= 2**24:
+        way = 2  # a multiplier has 15 bits and a shift 6: its quotient is a binary32 number
     return Codes(
-        scale=windows.by_lane(mult * step, np.float64), nudge=windows.by_lane(nudge, np.float64),
-        away=-(2**63) if rounding == "half_away" else 0, flip=flip,
-        nearest=int(rounding == "half_even" and bool(np.all(np.abs(mult * step) < 1))),
+        scale=windows.by_lane(mult * step, np.float32 if way == 2 else np.float64),
+        nudge=windows.by_lane(nudge, np.float64),
+        away=-(2**63) if rounding == "half_away" else 0, flip=flip, way=way,
         lo=float(kind.lo), hi=float(kind.hi),
     )  # fmt: skip
 

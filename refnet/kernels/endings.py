@@ -15,6 +15,12 @@ positive for half_up, and has the sign of y for half_away.
 
 Where ties go to even and |mult| < 2**shift, y fits 32 bits, so one addition with a multiplication
 before it, fused or not, gives the integer, and 32-bit integers are clamped.
+
+Where moreover no sum is beyond 2**24, it is a binary32 number, and one fused multiplication and
+addition of binary32 rounds the exact y + 1.5 * 2**23 to an integer, ties to even, half the work
+again. That holds for |y| <= 2**22; whatever is rounded beyond stays beyond, since rounding is
+monotone, and ends at a bound. The bits of a binary32 number from 2**23 to 2**24 are an integer that
+grows with it, and those of a negative one are a negative integer, so integers are clamped here too.
 """
 
 from __future__ import annotations
@@ -27,9 +33,11 @@ from numba import types
 from numba.extending import intrinsic
 
 from refnet.kernels import tile
+from refnet.kernels.tiers import Tier, highest
 from refnet.kernels.tile import (
     DOUBLE,
     DOUBLES,
+    FLOATS,
     INT32,
     INT32S,
     INT64,
@@ -43,8 +51,13 @@ from refnet.kernels.tile import (
 
 #: 1.5 * 2**52: numbers near it are multiples of 1, and its low 32 bits are zeros.
 _TO_INTEGER = 1.5 * 2.0**52
+#: The same for binary32, and its bits.
+_TO_SHORT_INTEGER, _ITS_BITS = 1.5 * 2.0**23, 0x4B400000
 _WORD_BYTES = 4
 
+
+#: Whether a product and a sum may be rounded once, as one instruction.
+FUSES = highest() >= Tier.AVX2
 
 #: Operands of a loop nest with the address of the output, and those of requantizing.
 _NEST, _ROUNDING = 12, 7
@@ -93,8 +106,9 @@ def codes_of(arithmetic: Arithmetic, kind: Any) -> Any:
 
     Called as that of ``sums_of``. Behind the address of the output lie ``scale`` and ``nudge``,
     addresses of 16 binary64 numbers a vector, ``away`` with the sign bit set where ``nudge`` has
-    the sign of y, ``nearest`` not zero for the short way, ``flip`` with the bits of a stored code
-    that are turned over, and the bounds ``lo`` and ``hi`` in binary64.
+    the sign of y, the ``way`` of the file header (0, 1 or 2; with 2 ``scale`` are binary32
+    numbers), ``flip`` with the bits of a stored code that are turned over, and the bounds ``lo``
+    and ``hi`` in binary64.
     """
 
     @intrinsic(prefer_literal=True)
@@ -105,14 +119,10 @@ def codes_of(arithmetic: Arithmetic, kind: Any) -> Any:
             rounding[5:] = [b.bitcast(bound, DOUBLE) for bound in rounding[5:]]
 
             def ending(b: Builder, acc: list[list[Value]], block: Block) -> None:
-                short = b.icmp_signed("!=", rounding[3], tile.number(0))
                 stored, size = ir.VectorType(kind, LANES), kind.width // 8
-                with b.if_else(short) as (then, otherwise):
-                    with then:
-                        _write(b, _nearest(b, acc, block, rounding, stored), address, block, size)
-                    with otherwise:
-                        coded = _requantized(b, acc, block, rounding, stored)
-                        _write(b, coded, address, block, size)
+                for way, code in enumerate((_requantized, _nearest, _fused)[: 2 + FUSES]):
+                    with b.if_then(b.icmp_signed("==", rounding[3], tile.number(way))):
+                        _write(b, code(b, acc, block, rounding, stored), address, block, size)
 
             sizes = vectors.literal_value, pixels.literal_value
             tile.nest(b, operands, arithmetic, ending, *sizes)
@@ -174,16 +184,44 @@ def _nearest(
     return coded
 
 
+def _fused(
+    b: Builder, acc: list[list[Value]], block: Block, rounding: Sequence[Value], kind: Any
+) -> list[list[Value]]:
+    """The way in binary32 of the file header for each vector of sums."""
+    scale, flip = rounding[0], rounding[4]
+    zero = ir.Constant(INT32, _ITS_BITS)
+    lo, hi = (tile.spread(b, b.add(zero, b.fptosi(value, INT32))) for value in rounding[5:])
+    turned = tile.spread(b, b.trunc(flip, kind.element))
+    magic = ir.Constant(FLOATS, [_TO_SHORT_INTEGER] * LANES)
+    coded: list[list[Value]] = [[] for _ in acc]
+    for v in range(len(acc[0])):
+        offset = b.mul(b.add(block.vector, tile.number(v)), tile.number(tile.VECTOR_BYTES))
+        factor = tile.load(b, b.add(scale, offset), FLOATS)
+        for row, codes in zip(acc, coded, strict=True):
+            y = b.sitofp(row[v], FLOATS)
+            moved = tile.call(b, f"llvm.fma.v{LANES}f32", FLOATS, y, factor, magic)
+            whole = b.bitcast(moved, INT32S)
+            whole = b.select(b.icmp_signed("<", whole, lo), lo, whole)
+            whole = b.select(b.icmp_signed(">", whole, hi), hi, whole)
+            codes.append(b.xor(b.trunc(whole, kind), turned))
+    return coded
+
+
 def _write(
     b: Builder, rows: list[list[Value]], out: Value, block: Block, element_bytes: int
 ) -> None:
     """Store each row of vectors at the target of its place, from the block's channel on."""
     first = b.add(out, b.mul(block.channel, tile.number(element_bytes)))
-    for p, row in enumerate(rows):
-        target = b.add(first, tile.load(b, b.add(block.targets, tile.number(8 * p)), INT64))
-        for v, value in enumerate(row):
-            address = b.add(target, tile.number(element_bytes * LANES * v))
-            if v < len(row) - 1:
-                tile.store(b, value, address)
-            else:
-                tile.store_first(b, value, address, block.lanes)
+    whole = b.icmp_signed("==", block.lanes, tile.number(LANES))
+    with b.if_else(whole) as branches:
+        for partial, branch in enumerate(branches):
+            with branch:
+                for p, row in enumerate(rows):
+                    offset = tile.load(b, b.add(block.targets, tile.number(8 * p)), INT64)
+                    target = b.add(first, offset)
+                    for v, value in enumerate(row):
+                        address = b.add(target, tile.number(element_bytes * LANES * v))
+                        if partial and v == len(row) - 1:
+                            tile.store_first(b, value, address, block.lanes)
+                        else:
+                            tile.store(b, value, address)

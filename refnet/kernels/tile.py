@@ -240,10 +240,25 @@ def _word_for_each_half(kind: Any) -> Callable[[Builder, Value, Value], Value]:
     low = ir.Constant(ir.VectorType(ir.IntType(1), LANES), halves)
 
     def fetch(b: Builder, address: Value, step: Value) -> Value:
-        here, beside = (spread(b, load(b, at, kind)) for at in (address, b.add(address, step)))
-        return b.select(low, here, beside)
+        # Integers even of floats: masks of floats wait for the ports of products.
+        here, beside = (spread(b, load(b, at, INT32)) for at in (address, b.add(address, step)))
+        both = b.select(_unforeseen(b, step) if WIDE else low, here, beside)
+        return b.bitcast(both, ir.VectorType(kind, LANES))
 
     return fetch
+
+
+def _unforeseen(b: Builder, step: Value) -> Value:
+    """The lower half of the lanes, as a mask that LLVM cannot foresee (``step`` is not 0).
+
+    Then it reads the second word under the mask, which is one instruction, and not two words and a
+    shuffle that takes the place of a product.
+    """
+    lane = ir.Constant(INT32S, list(range(LANES)))
+    half = spread(b, b.select(b.icmp_signed("==", step, number(0)), *(
+        ir.Constant(INT32, n) for n in (LANES, LANES // 2)
+    )))  # fmt: skip
+    return b.icmp_signed("<", lane, half)
 
 
 def _fused_multiply_add(b: Builder, acc: Value, a: Value, w: Value) -> Value:
