@@ -161,7 +161,7 @@ def _ratios() -> list[Case]:
         (_real("0000000000000001", "0010000000000000", "3ff0000000000001", "3fefffffffffffff"),
          "BOUNDARY", "the least subnormal, the least normal number, the neighbours of one"),
         ([(3.5 - 2.0**-20) * 2.0**-46, -(1.5 - 2.0**-20) * 2.0**-46, 2.0**-47 + 2.0**-70],
-         "BOUNDARY TIE", "next to halves of the smallest step: cut to 15 bits first, they are ties"),
+         "BOUNDARY TIE", "next to halves of the smallest step: of 15 bits first, they are ties"),
     )
     cases = [
         function_case(f"rounding.ratio.{i:04d}", "3.3.1", "ratio_to_mult_shift", {},
