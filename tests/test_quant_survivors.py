@@ -10,7 +10,7 @@ import pytest
 from refnet.program import OPERATORS, Node, Program, constant
 from refnet.quant.halfwave import HalfWave
 from refnet.quant.staircase import integer_table
-from refnet.quant.ternary import optimal_ternary, ternary_rows
+from refnet.quant.ternary import Ternary, optimal_ternary, ternary_rows
 
 
 def test_near_ties_are_decided_by_exact_sums_from_zero() -> None:
@@ -49,3 +49,9 @@ def test_constants_are_equal_by_their_numbers_and_never_change() -> None:
     assert one != constant(np.array([1, 3]))
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.type = other.type
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_ternary_scale_is_positive_and_finite(alpha: float) -> None:
+    with pytest.raises(ValueError, match="Ternary: alpha"):
+        Ternary(alpha=alpha)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import doctest
 import re
 from fractions import Fraction
 from functools import cache
@@ -101,3 +102,29 @@ def test_every_section_has_two_examples(path: Path) -> None:
     for part in parts:
         if "]** " in part and "1.2]" not in part[:6]:
             assert len(re.findall(r"^>>> ", part, flags=re.MULTILINE)) >= 2, part[:40]
+
+
+#: Chapters whose examples name their clauses; in the others two stand in every section.
+NAMED = ("01-numbers.md", "02-codes.md", "03-requantize-and-thresholds.md", "04-operators.md")
+
+
+def examples_of(path: Path) -> dict[str, list[str]]:
+    """Clause -> what is said of its worked examples, those that show a result or a refusal."""
+    found: dict[str, list[str]] = {}
+    for example in doctest.DocTestParser().get_examples(path.read_text()):
+        said = " ".join(re.findall(r"# (\[.*)", example.source))
+        for number in re.match(r"((?:\[[\d.]+\] ?)*)", said)[1].split():
+            if example.want or example.exc_msg:
+                found.setdefault(number.strip("[]"), []).append(said)
+    return found
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_clause_has_two_examples_and_one_is_at_an_edge(name: str) -> None:
+    """Two worked examples, one of them at a tie or at a bound of what the clause allows."""
+    clauses = {n for n, c in read_clauses(SPECS).items() if c.chapter == name}
+    found = examples_of(SPECS / name)
+    assert set(found) == clauses
+    for number, said in found.items():
+        assert len(said) >= 2, number
+        assert any(re.search(r"\b(ties?|bounds?)\b", text) for text in said), number

@@ -15,6 +15,7 @@ from refnet.vectors import wrong_operators as operators
 from refnet.vectors import wrong_records as records
 from refnet.vectors import wrong_semidiscrete as semidiscrete
 from refnet.vectors import wrong_solvers as solvers
+from refnet.vectors.convolution_mistakes import CONVOLUTION
 from refnet.vectors.layer_mistakes import LAYERS
 from refnet.vectors.lenient import LENIENT
 from refnet.vectors.naming import (
@@ -30,6 +31,7 @@ from refnet.vectors.naming import (
     scale,
     shift,
 )
+from refnet.vectors.operator_mistakes import OPERATORS
 from refnet.vectors.plain_mistakes import PLAIN
 
 __all__ = ["LOOKALIKES", "Lookalike"]
@@ -203,4 +205,6 @@ LOOKALIKES: tuple[Lookalike, ...] = (
     *PLAIN,
     *LENIENT,
     *LAYERS,
+    *CONVOLUTION,
+    *OPERATORS,
 )

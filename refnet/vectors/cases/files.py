@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,30 @@ def _header_edits() -> list[tuple[str, Callable[[dict[str, Any]], None], str]]:
     ]
 
 
+def _other_texts(text: bytes, arrays: bytes) -> list[tuple[str, bytes, str]]:
+    """Headers that a reader of JSON takes for the same, and that another writer may give."""
+    header = json.loads(text)
+    compact = partial(json.dumps, separators=(",", ":"))
+    turned = {**header, "constants": header["constants"][::-1]}
+    first, second = (dict(c) for c in turned["constants"])
+    turned["constants"] = [{**first, "offset": 0}, {**second, "offset": 64}]
+    signed = text.replace(b'"type":"ternary"', b'"type":"int[-1,1]"')
+    digits = header["constants"][0]["sha256"]
+    rows = (
+        (json.dumps(header, sort_keys=True).encode(), arrays, "white space in the header"),
+        (text + b"\n", arrays, "a line feed behind the header"),
+        (compact(dict(reversed(header.items()))).encode(), arrays, "keys are not sorted"),
+        (text.replace(b'"output":"y"', b'"output":"\\u0079"'), arrays, "an escaped letter"),
+        (text.replace(b'"format":1', b'"format":1.0'), arrays, "the format is the real number 1"),
+        (text.replace(b'"format":1', b'"format":true'), arrays, "the format is a truth value"),
+        (signed, arrays, "a type has another name than [1.1.2] gives its range"),
+        (text.replace(digits.encode(), digits.upper().encode()), arrays, "digits of upper case"),
+        (compact(turned, sort_keys=True).encode(), arrays[64:] + arrays[:64],
+         "constants are not sorted by name"),
+    )  # fmt: skip
+    return [("5.3.2", _join(other, held), why) for other, held, why in rows]
+
+
 def _refused() -> list[Case]:
     data = to_bytes(nets.step())
     header, arrays = _split(data)
@@ -101,6 +126,7 @@ def _refused() -> list[Case]:
     ]  # fmt: skip
     assert header["constants"][0]["name"] == "sign"
     rows += [(clauses, _edited(data, edit), why) for clauses, edit, why in _header_edits()]
+    rows += _other_texts(text, arrays)
     return [
         function_case(f"files.refused.{i:04d}", " ".join({clauses: 0, "5.3.4": 0}), "load", {},
                       {"file": ("uint8", np.frombuffer(raw, np.uint8)),

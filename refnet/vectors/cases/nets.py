@@ -180,3 +180,31 @@ def blockterm() -> Program:
         ),
         output="xb",
     )
+
+
+def shared() -> Program:
+    """One ternary kernel used twice, and a wide type that its weights do not fill."""
+    draw = Stream("program shared")
+    return Program(
+        name="shared",
+        input="x",
+        input_type=TensorType(type=UINT2, shape=(2, 4, 4)),
+        constants={
+            "w": Constant(type=TERNARY, array=abs(draw.integers(-1, 1, (2, 2, 3, 3)))),
+            "v": Constant(type=INT8, array=draw.integers(-3, 3, (2, 2, 1, 1))),
+            "d.mult": constant(np.array([3, -5])),
+            "d.shift": constant(np.array([4, 4])),
+        },
+        nodes=(
+            Node(name="a", op=conv(padding=1), inputs=("x", "w")),
+            Node(
+                name="b",
+                op=Requantize(type=UINT2, rounding="half_even"),
+                inputs=("a", "d.mult", "d.shift"),
+            ),
+            Node(name="c", op=conv(padding=1), inputs=("b", "w")),
+            Node(name="d", op=conv(), inputs=("x", "v")),
+            Node(name="y", op=Add(), inputs=("d", "c")),
+        ),
+        output="y",
+    )

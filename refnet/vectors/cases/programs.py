@@ -21,6 +21,7 @@ _RUN: tuple[tuple[Callable[[], Program], int, str, str], ...] = (
     (nets.residual, 2, "core", "two paths brought to one scale and added, then coded"),
     (nets.factorized, 2, "core", "ternary kernel, scale a channel, ternary 1x1"),
     (nets.blockterm, 2, "core", "1x1, grouped 3x3 with stride, 1x1"),
+    (nets.shared, 2, "core", "two convolutions of one kernel, and one beside them"),
 )
 
 

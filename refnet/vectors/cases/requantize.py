@@ -14,6 +14,9 @@ from refnet.vectors.stream import Stream
 
 RULES = arith.ROUNDINGS
 _TOP = 2**31 - 2
+#: (32769 * d + 1) / 65536 over d lies 2**-58 above the tie 32769 / 65536.
+_BELOW = 2**42 + 32767
+_NEXT = (32769 * _BELOW + 1) // 65536
 
 _SHIFTS: tuple[tuple[list[int], int | list[int], str, str], ...] = (
     ([-7, -5, -3, -1, 1, 3, 5, 7], 1, "TIE SIGN",
@@ -157,6 +160,8 @@ def _ratios() -> list[Case]:
          "halves of the smallest step: ties to even, down to 0 with shift 46"),
         (_real("0000000000000001", "0010000000000000", "3ff0000000000001", "3fefffffffffffff"),
          "BOUNDARY", "the least subnormal, the least normal number, the neighbours of one"),
+        ([(3.5 - 2.0**-20) * 2.0**-46, -(1.5 - 2.0**-20) * 2.0**-46, 2.0**-47 + 2.0**-70],
+         "BOUNDARY TIE", "next to halves of the smallest step: of 15 bits first, they are ties"),
     )
     cases = [
         function_case(f"rounding.ratio.{i:04d}", "3.3.1", "ratio_to_mult_shift", {},
@@ -169,6 +174,11 @@ def _ratios() -> list[Case]:
         {"numerator": ("int64", [1, -1, 2, 65533, 65535, 0]),
          "denominator": ("int64", [3, 7, 3, 65536, 65536, 5])},
         "TIE RATIONAL", "Rationals n/d: taken as they are, not as the nearest real number."))
+    cases.append(function_case(
+        "rounding.ratio_exact.0002", "3.3.1 3.3.2", "ratio_to_mult_shift", {},
+        {"numerator": ("int64", [_NEXT, -_NEXT, 32769]),
+         "denominator": ("int64", [_BELOW, _BELOW, 65536])},
+        "TIE RATIONAL", "Rationals within 2**-58 of a tie, which they are once they are binary64."))
     refused = (
         ([32767.5], "range", "rounds to 2**15 with shift 0, and a negative shift does not exist"),
         ([-40000.0], "range", "a magnitude beyond the largest multiplier"),
@@ -211,6 +221,7 @@ def _operator() -> list[Case]:
     return [
         *cases,
         *_wide(),
+        *_axis(),
         operator_case(f"{name}.empty.0001", "4.3.1 1.2.1", half_even,
                       {"x": ("int8", _empty()), "mult": [1, 2], "shift": [0, 1]},
                       "DEGENERATE", "No image at all: an empty result of the right shape."),
@@ -226,6 +237,18 @@ def _wide() -> list[Case]:
                        "mult": [32767, 32766], "shift": [0, 1]},
                       "SATURATE ACCUMULATOR", "Rounded products far beyond 32 bits, "
                       f"{rule}: their low bits are others, saturation has the last word.")
+        for i, rule in enumerate(RULES, start=1)
+    ]
+
+
+def _axis() -> list[Case]:
+    x = [[[[3, 3, 3], [5, 5, 5], [-7, -7, -7]], [[9, 9, 9]] * 3, [[-1, 2, 5]] * 3]]
+    return [
+        operator_case(f"requantize.axis.{i:04d}", "4.3.1 1.2.1",
+                      Requantize(type=IntType.parse("int8"), rounding=rule),
+                      {"x": ("int8", x), "mult": [1, 3, -5], "shift": [1, 2, 3]},
+                      "LAYOUT TIE", "As many channels as rows and columns: a pair belongs to a "
+                      f"channel, {rule}; along the rows or columns it fits as well.")
         for i, rule in enumerate(RULES, start=1)
     ]
 

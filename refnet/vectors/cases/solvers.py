@@ -26,6 +26,14 @@ _OPTIMAL: tuple[tuple[list[int], str, str], ...] = (
     ([1, 10, -3, 1, -1], "SIGN", "one code: f(1) = 100 and f(2) = 84.5, though 3 is near the mean"),
     ([12, -4, 4, 4, 1], "TIE SIGN", "f(1) = f(4) = 144 and f(5) = 125: neither four codes nor all"),
     ([4, 4, 2, 2, 1, 1, 0, 0], "TIE", "pairs of equals: f is 16, 32, 33.3, 36, 33.8, 32.7: four"),
+    ([10, 4, -4, 4, 4, -4, 4], "SIGN", "f falls from 100 to 98 and then rises to 165: all seven"),
+    ([-20, 9, 1, 9, 9, -1, 9, 9], "SIGN", "f is 400, 420.5, ..., 704, 622.3: the six largest"),
+    ([31722, -26197, 13017], "BOUNDARY SIGN", "f(2) and f(3) are 85 apart of 1677305365, which 24 "
+     "bits do not tell: all three"),
+    ([8, 4, -4, 4, 1, -1], "TIE", "f is 64, 72, 85.3, 100, 88.2: those of exactly half the largest "
+     "are kept"),
+    ([0, 9, 8, 0, -7, 1, 0, 0, 0, 0], "SIGN", "three of ten: a fixed share of the weights is no "
+     "rule"),
 )
 
 

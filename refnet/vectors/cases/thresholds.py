@@ -121,6 +121,13 @@ _COUNTED: tuple[tuple[str, dict[str, Any], str, str, str], ...] = (
     ("above", {"x": ("uint8", [[0, 255]]), "t": [[-1, 0, 1, 256], [-255, -254, 0, 1]],
                "sign": [1, -1]}, "SIGN BOUNDARY", "unsigned sums: 0 and 255 under either sign",
      "core"),
+    ("axis", {"x": ("int8", (np.arange(27) * 5 % 14 - 6).reshape(1, 3, 3, 3)),
+              "t": [[-5, 0], [-1, 1], [2, 4]], "sign": [1, -1, 1]}, "LAYOUT SIGN",
+     "as many channels as rows and columns: thresholds belong to a channel", "core"),
+    ("middle16", {"x": ("int[-70000,70000]", [[69999, -69999, 40000, -40000]]),
+                  "t": [[50000, 69999], [-69999, -40000], [32768, 40000], [40000, 65537]],
+                  "sign": [1, 1, 1, -1]}, "BOUNDARY ACCUMULATOR",
+     "sums and thresholds beyond 16 bits", "core"),
 )
 
 
