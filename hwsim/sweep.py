@@ -149,7 +149,7 @@ def _costs(workload: Workload, machines: Sequence[Architecture]) -> list[Outcome
 
 
 def _outcome(batch: Any, i: int, a: Architecture) -> Outcome:
-    whole = {name: sum(getattr(batch, name)[i].tolist()) for name in _CLOCKS + ("dram_bits",)}
+    whole = {name: sum(getattr(batch, name)[i].tolist()) for name in (*_CLOCKS, "dram_bits")}
     busy = math.fsum((batch.utilisation[i] * batch.total_cycles[i]).tolist())
     return _results(whole, busy, math.fsum(batch.energy_pj[i].tolist()), a)
 
