@@ -71,6 +71,14 @@ def _equal(vector: Vector, a: Lookalike, b: Lookalike) -> bool:
     )
 
 
+def test_what_core_asks_kills_every_lookalike_of_it() -> None:
+    """Those of the tier ``methods`` concern operations that core does not ask, and no others."""
+    core = tuple(vectors_in([VECTORS]))
+    asked, dead = {v.op for v in core}, {name for v in core for name in v.kills}
+    assert {k.name for k in LOOKALIKES if asked & {*k.ops}} == dead
+    assert {op for k in LOOKALIKES if k.name not in dead for op in k.ops} <= {*LAYER_FUNCTIONS}
+
+
 def test_kill_lists_are_what_happens() -> None:
     """On a sample: the generator's own comparison covers the rest byte for byte."""
     for vector in vectors()[::40]:
