@@ -179,13 +179,17 @@ def _ratios() -> list[Case]:
         {"numerator": ("int64", [_NEXT, -_NEXT, 32769]),
          "denominator": ("int64", [_BELOW, _BELOW, 65536])},
         "TIE RATIONAL", "Rationals within 2**-58 of a tie, which they are once they are binary64."))
+    return cases + _refused_ratios()
+
+
+def _refused_ratios() -> list[Case]:
     refused = (
         ([32767.5], "range", "rounds to 2**15 with shift 0, and a negative shift does not exist"),
         ([-40000.0], "range", "a magnitude beyond the largest multiplier"),
         (_real("7ff0000000000000"), "operand", "infinity is no ratio"),
         (_real("7ff8000000000000"), "operand", "a number that is none is no ratio"),
     )
-    return cases + [
+    return [
         function_case(f"rounding.ratio_refused.{i:04d}", "3.3.1", "ratio_to_mult_shift", {},
                       {"ratio": ("binary64", ratios)}, "BOUNDARY",
                       f"A ratio that must be refused: {why}.", error=error)
