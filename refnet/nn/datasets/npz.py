@@ -46,6 +46,7 @@ def read(path: Path, keys: tuple[str, ...] | None = None) -> dict[str, NDArray[A
             return {key: _read_member(archive, key, path) for key in wanted}
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
+    # zipfile has NotImplementedError for a compression it lacks, RuntimeError for a password.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"{path}: damaged .npz file: {error}") from error
 
